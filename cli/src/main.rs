@@ -1,0 +1,2 @@
+//! The `pointsman` program.
+fn main() {}
