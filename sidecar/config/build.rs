@@ -1,0 +1,7 @@
+//! Generates the messages of the link from `proto/link.proto`, without a protoc on the machine.
+fn main() -> Result<(), Box<dyn std::error::Error>> {
+    println!("cargo::rerun-if-changed=proto/link.proto");
+    let descriptors = protox::compile(["proto/link.proto"], ["proto"])?;
+    tonic_prost_build::configure().build_client(false).build_server(false).compile_fds(descriptors)?;
+    Ok(())
+}

@@ -1,0 +1,273 @@
+//! A routing policy as the sidecar needs it: references resolved, expressions in their compiled form.
+
+use serde::{Deserialize, Serialize};
+
+use crate::entry::Name;
+use crate::money::{Nano, PricePerMillion};
+
+/// One RoutingPolicy, compiled for one pod.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct PolicyConfig {
+    /// The virtual models that this policy answers for in this pod.
+    pub virtual_models: Vec<String>,
+    /// Whether it chooses.
+    pub mode: Mode,
+    /// Among which models.
+    pub candidates: Vec<CandidateConfig>,
+    /// Serves when nothing is chosen; else the candidate with the highest prior quality, then the first name.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub default_model: Option<String>,
+    /// What a candidate's name in a request means.
+    pub requested_model: RequestedModel,
+    /// Other names for candidates.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub model_aliases: Vec<ModelAlias>,
+    /// Rules, in order.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub rules: Vec<Rule>,
+    /// What is wanted.
+    pub objective: Objective,
+    /// How it is reached.
+    #[serde(default)]
+    pub strategy: Strategy,
+    /// What happens when an attempt fails.
+    pub resilience: Resilience,
+    /// Whether the cost stands in the body too.
+    pub annotate: Annotate,
+    /// Whether calls are kept for `GET /v1/calls/{id}`.
+    pub recording: Recording,
+}
+
+/// Whether a policy chooses.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Mode {
+    /// Chooses a model for every call.
+    Route,
+    /// Serves the named or the default model.
+    Disabled,
+}
+
+/// A model that may be chosen, and who serves it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct CandidateConfig {
+    /// The model's name.
+    pub model: String,
+    /// The providers in reach that serve it, in order of name.
+    pub providers: Vec<Name>,
+}
+
+/// What a candidate's name in a request means.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum RequestedModel {
+    /// It skips the choice; any other name is refused.
+    Use,
+    /// It is chosen for all the same.
+    Override,
+}
+
+/// Another name for a candidate.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ModelAlias {
+    /// The name that callers use.
+    pub name: String,
+    /// The candidate it stands for.
+    pub model: String,
+}
+
+/// One rule: when any match fits, the action applies.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Rule {
+    /// Names the rule in reasons.
+    pub name: String,
+    /// Entries are ORed; a rule without any applies always.
+    #[serde(default)]
+    pub matches: Vec<Match>,
+    /// What it does.
+    pub action: Action,
+}
+
+/// One condition; its fields are ANDed, absent ones fit everything.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Match {
+    /// The model that the caller asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub model: Option<String>,
+    /// The text of the request.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub text: Option<TextMatch>,
+    /// The estimated input tokens.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub input_tokens: Option<TokenRange>,
+}
+
+/// A regular expression over a part of the text.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TextMatch {
+    /// The expression, in the syntax of the `regex` crate.
+    pub regex: String,
+    /// Over what.
+    pub over: TextScope,
+}
+
+/// A part of a request's text.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum TextScope {
+    /// The last message of role `user`.
+    LastUserMessage,
+    /// All messages of role `user`.
+    UserText,
+    /// All messages.
+    All,
+}
+
+/// A range of token counts, both ends included.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct TokenRange {
+    /// At least.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub min: Option<u64>,
+    /// At most.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub max: Option<u64>,
+}
+
+/// What a rule does. Reject comes first, then Exclude and OverrideStrategy add up, the others end the search.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "type", rename_all_fields = "camelCase")]
+pub enum Action {
+    /// Serve this candidate.
+    UseModel {
+        /// Its model.
+        model: String,
+    },
+    /// Choose among the candidates of this provider only.
+    UseProvider {
+        /// The provider.
+        provider: Name,
+    },
+    /// Leave these candidates out.
+    Exclude {
+        /// Their models.
+        models: Vec<String>,
+    },
+    /// Decide by another objective or optimizer.
+    OverrideStrategy {
+        /// In place of the policy's objective.
+        objective: Option<Objective>,
+        /// In place of the policy's optimizer.
+        optimizer: Option<Optimizer>,
+    },
+    /// Refuse the request.
+    Reject {
+        /// Why, in words for the caller.
+        message: String,
+    },
+}
+
+/// What is wanted: the one knob.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Objective {
+    /// Half quality, the rest cost and speed.
+    Balanced,
+    /// Nearly quality alone.
+    Quality,
+    /// Nearly cost alone.
+    Cost,
+    /// Nearly speed alone.
+    Speed,
+}
+
+/// How the choice is solved.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Optimizer {
+    /// The highest weighted score.
+    MaxScore,
+    /// The highest quality within a cost.
+    Strict,
+    /// The lowest cost.
+    Cheapest,
+    /// The shortest expected time.
+    Fastest,
+    /// The highest quality minus lambda times cost, lambda steered by what is spent.
+    ShadowPrice,
+}
+
+/// The finer settings of the choice; all optional.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Strategy {
+    /// In place of the objective's own optimizer.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub optimizer: Option<Optimizer>,
+    /// In place of the objective's own weights.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub weights: Option<Weights>,
+    /// What a thousand calls should cost together.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub spend_per_thousand_calls: Option<Nano>,
+    /// The most that one call may be expected to cost.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub max_cost_per_call: Option<Nano>,
+    /// The highest price, input and output blended three to one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub max_price: Option<PricePerMillion>,
+    /// The cap on output tokens where the caller gives none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub max_output_tokens: Option<u64>,
+    /// What happens when no candidate meets the bounds.
+    pub on_infeasible: OnInfeasible,
+}
+
+/// Relative weights of the three wishes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Weights {
+    /// Of quality.
+    pub quality: u32,
+    /// Of low cost.
+    pub cost: u32,
+    /// Of speed.
+    pub speed: u32,
+}
+
+/// What happens when no candidate meets the bounds.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum OnInfeasible {
+    /// The cheapest candidate serves.
+    #[default]
+    Cheapest,
+    /// The request is refused.
+    Error,
+}
+
+/// What happens when an attempt fails.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Resilience {
+    /// Attempts in all.
+    pub attempts: u32,
+    /// Lowers the providers' first-token timeout; in milliseconds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub first_token_ms: Option<u64>,
+}
+
+/// Where a call's cost is shown.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Annotate {
+    /// In headers only; bodies pass untouched.
+    Headers,
+    /// In the body's `usage.cost` too.
+    Body,
+}
+
+/// What is kept of a call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Recording {
+    /// Nothing.
+    None,
+    /// Decision, attempts, tokens and cost; no text.
+    Metadata,
+}
