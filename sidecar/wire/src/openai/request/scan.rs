@@ -1,0 +1,413 @@
+//! The scan: from the body to [`Fields`], in one pass.
+
+use std::borrow::Cow;
+
+use bytes::Bytes;
+
+use super::{Fields, Limit, MessageText, RequestError, StreamOptions};
+use crate::json::{Cursor, Kind, Text, text_of};
+
+type Result<T> = std::result::Result<T, RequestError>;
+type Field = Cow<'static, str>;
+
+pub(super) fn scan(body: &Bytes) -> Result<Fields> {
+    let mut cursor = Cursor::new(text_of(body)?);
+    if cursor.kind()? != Kind::Object {
+        cursor.skip()?;
+        cursor.end()?;
+        return Err(RequestError::NotAnObject);
+    }
+    let mut scan = Scan { cursor, fields: Fields::default(), seen: Seen::default() };
+    scan.request()?;
+    scan.cursor.end()?;
+    scan.require()?;
+    Ok(scan.fields)
+}
+
+struct Scan<'a> {
+    cursor: Cursor<'a>,
+    fields: Fields,
+    seen: Seen,
+}
+
+/// Which of the keys that we act on have been seen in one object.
+#[derive(Default)]
+struct Seen(u32);
+
+impl Seen {
+    /// Two values for one key would let a policy read the one and a provider obey the other.
+    fn once(&mut self, bit: u32, field: impl FnOnce() -> Field) -> Result<()> {
+        if self.0 & 1 << bit != 0 {
+            return Err(RequestError::Duplicate { field: field() });
+        }
+        self.0 |= 1 << bit;
+        Ok(())
+    }
+}
+
+/// The top-level keys that we act on.
+const KEYS: [&str; 11] = [
+    "model",
+    "messages",
+    "stream",
+    "stream_options",
+    "max_tokens",
+    "max_completion_tokens",
+    "n",
+    "user",
+    "tools",
+    "functions",
+    "response_format",
+];
+
+impl Scan<'_> {
+    fn request(&mut self) -> Result<()> {
+        let mut members = self.cursor.members()?;
+        self.fields.first_member = self.cursor.position();
+        while let Some(key) = members.next(&mut self.cursor)? {
+            let Some(bit) = KEYS.iter().position(|known| *known == key) else {
+                self.cursor.skip()?;
+                continue;
+            };
+            let name = KEYS[bit];
+            self.seen.once(bit as u32, || name.into())?;
+            self.member(name)?;
+        }
+        Ok(())
+    }
+
+    fn member(&mut self, name: &'static str) -> Result<()> {
+        match name {
+            "model" => self.model(),
+            "messages" => self.messages(),
+            "stream" => self.boolean(|| name.into()).map(|value| self.fields.stream = value == Some(true)),
+            "stream_options" => self.stream_options(),
+            "max_tokens" => self.limit(name).map(|limit| self.fields.max_tokens = limit),
+            "max_completion_tokens" => {
+                self.limit(name).map(|limit| self.fields.max_completion_tokens = limit)
+            }
+            "n" => self.choices(),
+            "user" => self.string_or_null(|| name.into()).map(|user| self.fields.user = user),
+            "response_format" => self.response_format(),
+            _ => self.tools(name),
+        }
+    }
+
+    fn require(&self) -> Result<()> {
+        if self.fields.model_value.is_empty() {
+            return Err(missing("model", "name a model, for instance \"auto\""));
+        }
+        if self.seen.0 & 1 << 1 == 0 {
+            return Err(missing("messages", "send an array with at least one message"));
+        }
+        Ok(())
+    }
+
+    fn model(&mut self) -> Result<()> {
+        let expected = "the name of a model as a string, for instance \"auto\"";
+        if self.cursor.kind()? != Kind::String {
+            return Err(RequestError::WrongType { field: "model".into(), expected });
+        }
+        let model = self.cursor.string()?;
+        if model.is_empty() {
+            return Err(RequestError::OutOfRange { field: "model".into(), expected });
+        }
+        self.fields.model = model;
+        self.fields.model_value = model.with_quotes();
+        Ok(())
+    }
+
+    fn stream_options(&mut self) -> Result<()> {
+        let kind = self.object_or_null(|| "stream_options".into())?;
+        let start = self.cursor.position();
+        let mut options =
+            StreamOptions { is_object: kind == Kind::Object, is_empty: true, ..Default::default() };
+        if options.is_object {
+            self.stream_option_members(&mut options)?;
+        } else {
+            self.cursor.skip()?;
+        }
+        options.value = Some(self.cursor.span_since(start));
+        self.fields.stream_options = options;
+        Ok(())
+    }
+
+    fn stream_option_members(&mut self, options: &mut StreamOptions) -> Result<()> {
+        const FIELD: &str = "stream_options.include_usage";
+        let mut seen = Seen::default();
+        let mut members = self.cursor.members()?;
+        while let Some(key) = members.next(&mut self.cursor)? {
+            options.is_empty = false;
+            if key != "include_usage" {
+                self.cursor.skip()?;
+                continue;
+            }
+            seen.once(0, || FIELD.into())?;
+            self.cursor.kind()?;
+            let start = self.cursor.position();
+            options.include_usage = self.boolean(|| FIELD.into())? == Some(true);
+            options.include_usage_value = Some(self.cursor.span_since(start));
+        }
+        Ok(())
+    }
+
+    fn limit(&mut self, name: &'static str) -> Result<Limit> {
+        let kind = self.cursor.kind()?;
+        let span = self.cursor.skip()?;
+        let expected = "a whole number of tokens, 1 or more";
+        let tokens = match kind {
+            Kind::Null => None,
+            Kind::Number => Some(self.positive(span, name, expected)?),
+            _ => return Err(RequestError::WrongType { field: name.into(), expected }),
+        };
+        Ok(Limit { value: Some(span), tokens })
+    }
+
+    fn choices(&mut self) -> Result<()> {
+        let kind = self.cursor.kind()?;
+        let span = self.cursor.skip()?;
+        let expected = "a whole number from 1 to 128";
+        self.fields.choices = match kind {
+            Kind::Null => None,
+            Kind::Number => match self.positive(span, "n", expected)? {
+                n @ 1..=128 => Some(n as u32),
+                _ => return Err(RequestError::OutOfRange { field: "n".into(), expected }),
+            },
+            _ => return Err(RequestError::WrongType { field: "n".into(), expected }),
+        };
+        Ok(())
+    }
+
+    /// Reads a number that must be whole and positive.
+    fn positive(&self, span: crate::json::Span, name: &'static str, expected: &'static str) -> Result<u64> {
+        let digits = &self.cursor.text()[span.range()];
+        if digits.contains(['.', 'e', 'E']) {
+            return Err(RequestError::WrongType { field: name.into(), expected });
+        }
+        match digits.parse() {
+            Ok(0) | Err(_) => Err(RequestError::OutOfRange { field: name.into(), expected }),
+            Ok(number) => Ok(number),
+        }
+    }
+
+    fn tools(&mut self, name: &'static str) -> Result<()> {
+        let kind = self.cursor.kind()?;
+        let span = self.cursor.skip()?;
+        match kind {
+            Kind::Null => Ok(()),
+            Kind::Array => {
+                let inside = &self.cursor.text()[span.start() + 1..span.end() - 1];
+                self.fields.has_tools |= !inside.trim_ascii().is_empty();
+                self.fields.schema_bytes += span.len() as u64;
+                Ok(())
+            }
+            _ => Err(RequestError::WrongType { field: name.into(), expected: "an array of tools" }),
+        }
+    }
+
+    fn response_format(&mut self) -> Result<()> {
+        if self.object_or_null(|| "response_format".into())? == Kind::Null {
+            return self.cursor.skip().map(|_| ()).map_err(Into::into);
+        }
+        let start = self.cursor.position();
+        let mut seen = Seen::default();
+        let mut members = self.cursor.members()?;
+        while let Some(key) = members.next(&mut self.cursor)? {
+            if key != "type" {
+                self.cursor.skip()?;
+                continue;
+            }
+            seen.once(0, || "response_format.type".into())?;
+            let name = self.string_or_null(|| "response_format.type".into())?;
+            self.fields.json_schema =
+                name.is_some_and(|name| name.decode(self.cursor.text()) == "json_schema");
+        }
+        if self.fields.json_schema {
+            self.fields.schema_bytes += self.cursor.span_since(start).len() as u64;
+        }
+        Ok(())
+    }
+
+    fn messages(&mut self) -> Result<()> {
+        let expected = "an array with at least one message";
+        if self.cursor.kind()? != Kind::Array {
+            return Err(RequestError::WrongType { field: "messages".into(), expected });
+        }
+        let mut items = self.cursor.items()?;
+        while items.next(&mut self.cursor)? {
+            self.message()?;
+            self.fields.messages += 1;
+        }
+        if self.fields.messages == 0 {
+            return Err(RequestError::OutOfRange { field: "messages".into(), expected });
+        }
+        Ok(())
+    }
+
+    fn message(&mut self) -> Result<()> {
+        let index = self.fields.messages;
+        let field = |name: &str| field_of(index, name);
+        if self.cursor.kind()? != Kind::Object {
+            let expected = "an object with `role` and `content`";
+            return Err(RequestError::WrongType { field: field(""), expected });
+        }
+        let first_text = self.fields.texts.len();
+        let mut seen = Seen::default();
+        let mut role = None;
+        let mut members = self.cursor.members()?;
+        while let Some(key) = members.next(&mut self.cursor)? {
+            match &*key {
+                "role" => {
+                    seen.once(0, || field(".role"))?;
+                    role = self.string_or_null(|| field(".role"))?;
+                }
+                "content" => {
+                    seen.once(1, || field(".content"))?;
+                    self.content(index)?;
+                }
+                "tool_calls" | "function_call" => {
+                    self.fields.schema_bytes += self.cursor.skip()?.len() as u64;
+                }
+                _ => {
+                    self.cursor.skip()?;
+                }
+            }
+        }
+        let Some(role) = role else {
+            return Err(RequestError::Missing {
+                field: field(".role"),
+                remedy: "name who speaks, for instance \"user\"",
+            });
+        };
+        let from_user = role.decode(self.cursor.text()) == "user";
+        self.fields.texts[first_text..].iter_mut().for_each(|text| text.from_user = from_user);
+        Ok(())
+    }
+
+    fn content(&mut self, message: u32) -> Result<()> {
+        match self.cursor.kind()? {
+            Kind::Null => self.cursor.skip().map(|_| ()).map_err(Into::into),
+            Kind::String => {
+                let text = self.cursor.string()?;
+                self.keep(message, text);
+                Ok(())
+            }
+            Kind::Array => self.parts(message),
+            Kind::Object | Kind::Number | Kind::Bool => Err(RequestError::WrongType {
+                field: field_of(message, ".content"),
+                expected: "a string or an array of parts",
+            }),
+        }
+    }
+
+    fn parts(&mut self, message: u32) -> Result<()> {
+        let mut items = self.cursor.items()?;
+        while items.next(&mut self.cursor)? {
+            match self.cursor.kind()? {
+                Kind::Object => self.part(message)?,
+                Kind::String => {
+                    let text = self.cursor.string()?;
+                    self.keep(message, text);
+                }
+                Kind::Array | Kind::Number | Kind::Bool | Kind::Null => {
+                    let expected = "parts that are objects with a `type`";
+                    return Err(RequestError::WrongType { field: field_of(message, ".content"), expected });
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn part(&mut self, message: u32) -> Result<()> {
+        let start = self.cursor.position();
+        let mut seen = Seen::default();
+        let mut part = Part::Text;
+        let mut members = self.cursor.members()?;
+        while let Some(key) = members.next(&mut self.cursor)? {
+            match &*key {
+                "type" => {
+                    seen.once(0, || field_of(message, ".content[].type"))?;
+                    let name = self.string_or_null(|| field_of(message, ".content[].type"))?;
+                    let name = name.map(|name| name.decode(self.cursor.text()));
+                    part = part.max(Part::named(name.as_deref().unwrap_or_default()));
+                }
+                "image_url" => {
+                    self.cursor.skip()?;
+                    part = Part::Image;
+                }
+                "text" | "refusal" if self.cursor.kind()? == Kind::String => {
+                    seen.once(1, || field_of(message, ".content[].text"))?;
+                    let text = self.cursor.string()?;
+                    self.keep(message, text);
+                }
+                _ => {
+                    self.cursor.skip()?;
+                }
+            }
+        }
+        let has_type = seen.0 & 1 != 0;
+        match part {
+            Part::Text if has_type => {}
+            Part::Text | Part::Foreign => self.fields.has_foreign_parts = true,
+            Part::Image => {
+                self.fields.images += 1;
+                self.fields.image_bytes += self.cursor.span_since(start).len() as u64;
+            }
+        }
+        Ok(())
+    }
+
+    fn keep(&mut self, message: u32, text: Text) {
+        self.fields.text_bytes += u64::from(text.decoded_len);
+        self.fields.texts.push(MessageText { message, from_user: false, text });
+    }
+
+    fn boolean(&mut self, field: impl FnOnce() -> Field) -> Result<Option<bool>> {
+        match self.cursor.kind()? {
+            Kind::Bool => Ok(Some(self.cursor.boolean()?)),
+            Kind::Null => self.cursor.skip().map(|_| None).map_err(Into::into),
+            _ => Err(RequestError::WrongType { field: field(), expected: "true or false" }),
+        }
+    }
+
+    fn string_or_null(&mut self, field: impl FnOnce() -> Field) -> Result<Option<Text>> {
+        match self.cursor.kind()? {
+            Kind::String => Ok(Some(self.cursor.string()?)),
+            Kind::Null => self.cursor.skip().map(|_| None).map_err(Into::into),
+            _ => Err(RequestError::WrongType { field: field(), expected: "a string" }),
+        }
+    }
+
+    fn object_or_null(&mut self, field: impl FnOnce() -> Field) -> Result<Kind> {
+        match self.cursor.kind()? {
+            kind @ (Kind::Object | Kind::Null) => Ok(kind),
+            _ => Err(RequestError::WrongType { field: field(), expected: "an object" }),
+        }
+    }
+}
+
+/// What a part of a message costs, the greater winning where `type` and members disagree.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Part {
+    Text,
+    Foreign,
+    Image,
+}
+
+impl Part {
+    fn named(name: &str) -> Part {
+        match name {
+            "text" | "input_text" | "refusal" | "input_audio" => Part::Text,
+            "image_url" | "input_image" => Part::Image,
+            _ => Part::Foreign,
+        }
+    }
+}
+
+fn missing(field: &'static str, remedy: &'static str) -> RequestError {
+    RequestError::Missing { field: field.into(), remedy }
+}
+
+fn field_of(message: u32, rest: &str) -> Field {
+    format!("messages[{message}]{rest}").into()
+}
