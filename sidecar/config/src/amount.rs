@@ -93,7 +93,9 @@ mod tests {
 
     #[test]
     fn amounts_without_a_known_unit_are_refused() {
-        for text in ["500", "$500", "500USD", "500 usd", "1.5 Tokens", "-1 USD", "", " USD", "1  USD", "1 USD "] {
+        for text in
+            ["500", "$500", "500USD", "500 usd", "1.5 Tokens", "-1 USD", "", " USD", "1  USD", "1 USD "]
+        {
             assert!(Amount::parse(text).is_err(), "{text}");
         }
     }

@@ -41,7 +41,9 @@ mod tests {
 
     #[test]
     fn durations_are_sums_of_groups() {
-        for (text, millis) in [("10s", 10_000), ("250ms", 250), ("1m30s", 90_000), ("2h", 7_200_000), ("0s", 0)] {
+        for (text, millis) in
+            [("10s", 10_000), ("250ms", 250), ("1m30s", 90_000), ("2h", 7_200_000), ("0s", 0)]
+        {
             assert_eq!(parse(text).unwrap(), Duration::from_millis(millis));
         }
         for text in ["", "10", "s", "1.5s", "-1s", "100000s", "1d", "1s1s1s1s1s", "10 s"] {

@@ -65,7 +65,8 @@ impl Objects {
                 Applied::HeldBack
             }
             State::Valid(compiled) => {
-                let object = Object { key: entry.key, uid: entry.uid, generation: entry.generation, compiled };
+                let object =
+                    Object { key: entry.key, uid: entry.uid, generation: entry.generation, compiled };
                 match at {
                     Ok(i) if self.objects[i] == object => Applied::Unchanged,
                     Ok(i) => {

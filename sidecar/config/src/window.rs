@@ -93,8 +93,20 @@ mod tests {
     fn windows_follow_the_calendar_of_their_zone() {
         for (window, zone, now, start, end) in [
             (Window::Minute, "UTC", "2026-11-21T10:04:12Z", "2026-11-21T10:04:00Z", "2026-11-21T10:05:00Z"),
-            (Window::Hour, "Asia/Kolkata", "2026-11-21T10:04:12Z", "2026-11-21T09:30:00Z", "2026-11-21T10:30:00Z"),
-            (Window::Day, "Europe/Berlin", "2026-11-21T23:30:00Z", "2026-11-21T23:00:00Z", "2026-11-22T23:00:00Z"),
+            (
+                Window::Hour,
+                "Asia/Kolkata",
+                "2026-11-21T10:04:12Z",
+                "2026-11-21T09:30:00Z",
+                "2026-11-21T10:30:00Z",
+            ),
+            (
+                Window::Day,
+                "Europe/Berlin",
+                "2026-11-21T23:30:00Z",
+                "2026-11-21T23:00:00Z",
+                "2026-11-22T23:00:00Z",
+            ),
             (Window::Week, "UTC", "2026-11-21T10:04:12Z", "2026-11-16T00:00:00Z", "2026-11-23T00:00:00Z"),
             (Window::Month, "UTC", "2028-02-29T12:00:00Z", "2028-02-01T00:00:00Z", "2028-03-01T00:00:00Z"),
         ] {

@@ -1,0 +1,43 @@
+//! Which candidate answers: filter, score, pick.
+//!
+//! [`admit`] drops the candidates that cannot or must not answer and settles what needs no score; [`decide`] scores the
+//! rest, picks one and orders the others as fallbacks. Both end in one [`Decision`], in which every candidate carries
+//! the reason why it was not picked.
+
+mod admit;
+mod choose;
+mod decision;
+mod filter;
+mod score;
+#[cfg(test)]
+mod tests;
+
+pub use admit::{Admit, admit};
+pub use choose::decide;
+pub use decision::{Considered, Decision, Method, Need, Outcome, PickReason, Reason, Refusal, Step, Verdict};
+pub use score::{ScoreMethod, Scores};
+
+use crate::health::HealthRow;
+use crate::snapshot::{Asked, Policy, Snapshot};
+use crate::time::Millis;
+
+/// The output cap that is assumed and injected where neither caller, policy nor model has one and a budget must hold.
+pub const DEFAULT_OUTPUT_CAP: u64 = 4096;
+
+/// The world as one decision sees it.
+pub struct View<'a> {
+    /// The immutable part.
+    pub snapshot: &'a Snapshot,
+    /// The policy that answers.
+    pub policy: &'a Policy,
+    /// What was asked for.
+    pub asked: Asked,
+    /// Health of each target of the snapshot, by index.
+    pub health: &'a dyn Fn(usize) -> HealthRow,
+    /// What is left of each limit of the snapshot, by index, in its own unit; none where the limit refuses nothing.
+    pub room: &'a dyn Fn(usize) -> Option<u64>,
+    /// The policy's shadow price in quality per USD.
+    pub lambda: f64,
+    /// The moment of the decision.
+    pub now: Millis,
+}

@@ -1,0 +1,246 @@
+//! Admits a call: resolves what was asked for, applies the rules, drops who cannot answer.
+
+use pointsman_config::policy::{Action, Mode, Objective, Optimizer};
+use smallvec::SmallVec;
+
+use super::decision::{Considered, Decision, Method, Outcome, PickReason, Reason, Refusal, Verdict};
+use super::{View, filter};
+use crate::facts::Facts;
+use crate::snapshot::{Asked, CandMask, Rule};
+use crate::time::Millis;
+
+/// What [`admit`] found.
+#[derive(Debug)]
+pub enum Admit {
+    /// Nothing is left to choose: a rule, a name, one candidate, or a refusal.
+    Decided(Decision),
+    /// These candidates are to be scored.
+    Score(Admitted),
+}
+
+/// A call that needs a choice.
+#[derive(Debug)]
+pub struct Admitted {
+    pub(super) rows: SmallVec<[Considered; 8]>,
+    pub(super) live: CandMask,
+    pub(super) objective: Objective,
+    pub(super) optimizer: Option<Optimizer>,
+    pub(super) rule: Option<usize>,
+}
+
+impl Admitted {
+    /// The candidates to be scored.
+    pub fn live(&self) -> CandMask {
+        self.live
+    }
+}
+
+/// What the rules say about a call.
+#[derive(Default)]
+struct Ruling {
+    rejected_by: Option<usize>,
+    excluded: SmallVec<[(usize, CandMask); 2]>,
+    objective: Option<Objective>,
+    optimizer: Option<Optimizer>,
+    used: Option<(usize, CandMask)>,
+}
+
+/// Drops the candidates that cannot or must not answer; decides at once where no choice is left.
+pub fn admit(f: &Facts<'_>, v: &View<'_>) -> Admit {
+    let ruling = rule_on(f, v);
+    let mut rows = consider(f, v);
+    if let Some(rule) = ruling.rejected_by {
+        return Admit::Decided(refused(v, rows, Refusal::Rule { rule }));
+    }
+    restrict(v, &mut rows, &ruling);
+    for (row, candidate) in rows.iter_mut().zip(&v.policy.candidates) {
+        if row.verdict == Verdict::Undecided {
+            let found = filter::unavailable(v, candidate.target)
+                .or_else(|| filter::no_room(v, candidate, &row.step, filter::Ask::BeforePick));
+            if let Some(reason) = found {
+                row.verdict = Verdict::LeftOut(reason);
+            }
+        }
+    }
+    let live = live(&rows);
+    if live.is_empty() {
+        let refusal = why_none(v, &rows);
+        return Admit::Decided(refused(v, rows, refusal));
+    }
+    settle_without_choice(v, rows, live, ruling)
+}
+
+/// A disabled policy and a named model need no choice.
+fn settle_without_choice(
+    v: &View<'_>,
+    rows: SmallVec<[Considered; 8]>,
+    live: CandMask,
+    ruling: Ruling,
+) -> Admit {
+    let rule = ruling.used.as_ref().map(|(rule, _)| *rule);
+    let reason = match v.asked {
+        Asked::Named(_) => Some(PickReason::Requested),
+        Asked::Virtual if v.policy.config.mode == Mode::Disabled => Some(PickReason::Default),
+        Asked::Virtual => None,
+    };
+    let first = match (&reason, v.policy.default) {
+        (Some(PickReason::Default), Some(default)) if live.has(default) => Some(default),
+        (Some(_), _) => cheapest(&rows, live),
+        (None, _) => None,
+    };
+    match (reason, first) {
+        (Some(reason), Some(first)) => Admit::Decided(super::choose::direct(v, rows, live, first, reason)),
+        _ => Admit::Score(Admitted {
+            rows,
+            live,
+            objective: ruling.objective.unwrap_or(v.policy.config.objective),
+            optimizer: ruling.optimizer,
+            rule,
+        }),
+    }
+}
+
+/// Every candidate with what a send there would need; nobody is dropped but the unfit.
+fn consider(f: &Facts<'_>, v: &View<'_>) -> SmallVec<[Considered; 8]> {
+    v.policy
+        .candidates
+        .iter()
+        .map(|candidate| {
+            let model = &v.snapshot.targets[candidate.target].model;
+            let step = filter::step(f, v, candidate);
+            let answers = f64::from(f.answers.max(1));
+            let output = filter::likely_output(model, step.output_bound / u64::from(f.answers.max(1)));
+            let expected_cost =
+                model.prices.map(|prices| prices.bound(f.input_tokens, (output * answers).round() as u64));
+            Considered {
+                target: candidate.target,
+                quality: model.prior.quality,
+                expected_cost,
+                expected_ms: model.prior.answer_ms(output),
+                score: f64::NEG_INFINITY,
+                step,
+                verdict: filter::unfit(f, model).map_or(Verdict::Undecided, Verdict::LeftOut),
+            }
+        })
+        .collect()
+}
+
+/// Leaves out what was not asked for and what the rules exclude.
+fn restrict(v: &View<'_>, rows: &mut [Considered], ruling: &Ruling) {
+    for (i, row) in rows.iter_mut().enumerate() {
+        let asked_for = match v.asked {
+            Asked::Named(named) => (!named.has(i)).then_some(Reason::NotRequested),
+            Asked::Virtual => (!v.policy.candidates[i].listed).then_some(Reason::Unlisted),
+        };
+        let excluded =
+            ruling.excluded.iter().find(|(_, mask)| mask.has(i)).map(|(r, _)| Reason::ExcludedByRule(*r));
+        let not_used =
+            ruling.used.as_ref().filter(|(_, mask)| !mask.has(i)).map(|(r, _)| Reason::NotUsedByRule(*r));
+        if let Some(reason) = asked_for.or(excluded).or(not_used) {
+            row.verdict = Verdict::LeftOut(reason);
+        }
+    }
+}
+
+/// Applies the rules in order: Reject first, then Exclude and OverrideStrategy add up, the others end the search.
+///
+/// A call that names a model is not chosen for: only Reject and Exclude apply to it.
+fn rule_on(f: &Facts<'_>, v: &View<'_>) -> Ruling {
+    let mut ruling = Ruling::default();
+    if v.policy.rules.is_empty() {
+        return ruling;
+    }
+    let fitting: SmallVec<[usize; 8]> =
+        (0..v.policy.rules.len()).filter(|i| fits(f, &v.policy.rules[*i])).collect();
+    let rejects = |i: &&usize| matches!(v.policy.rules[**i].action, Action::Reject { .. });
+    ruling.rejected_by = fitting.iter().find(rejects).copied();
+    let choosing = v.asked == Asked::Virtual && v.policy.config.mode == Mode::Route;
+    for i in fitting {
+        match &v.policy.rules[i].action {
+            Action::Reject { .. } => {}
+            Action::Exclude { models } => {
+                let mask = models.iter().fold(CandMask::default(), |mask, model| {
+                    CandMask(mask.0 | v.policy.candidates_of(v.snapshot, model).0)
+                });
+                ruling.excluded.push((i, mask));
+            }
+            Action::OverrideStrategy { objective, optimizer } if choosing => {
+                ruling.objective = ruling.objective.or(*objective);
+                ruling.optimizer = ruling.optimizer.or(*optimizer);
+            }
+            Action::UseModel { model } if choosing => {
+                ruling.used = Some((i, v.policy.candidates_of(v.snapshot, model)));
+                break;
+            }
+            Action::UseProvider { provider } if choosing => {
+                ruling.used = Some((i, candidates_at(v, provider)));
+                break;
+            }
+            Action::OverrideStrategy { .. } | Action::UseModel { .. } | Action::UseProvider { .. } => {}
+        }
+    }
+    ruling
+}
+
+fn candidates_at(v: &View<'_>, provider: &pointsman_config::entry::Name) -> CandMask {
+    let there = |i: &usize| v.snapshot.targets[v.policy.candidates[*i].target].key.provider == *provider;
+    (0..v.policy.candidates.len()).filter(there).fold(CandMask::default(), CandMask::with)
+}
+
+fn fits(f: &Facts<'_>, rule: &Rule) -> bool {
+    rule.matches.is_empty()
+        || rule.matches.iter().any(|(m, pattern)| {
+            let tokens = m.input_tokens.unwrap_or_default();
+            m.model.as_ref().is_none_or(|model| model == f.model)
+                && tokens.min.is_none_or(|min| f.input_tokens >= min)
+                && tokens.max.is_none_or(|max| f.input_tokens <= max)
+                && pattern.as_ref().is_none_or(|p| p.regex.is_match(&f.text.text(p.text.over)))
+        })
+}
+
+/// The refusal that fits the reasons: never possible, not now, or no money.
+fn why_none(v: &View<'_>, rows: &[Considered]) -> Refusal {
+    let mut retry_at: Option<Millis> = None;
+    let (mut unavailable, mut limit) = (false, None);
+    for row in rows {
+        let Verdict::LeftOut(reason) = &row.verdict else { continue };
+        match reason {
+            Reason::CircuitOpen { wait, .. }
+            | Reason::RateLimited { wait }
+            | Reason::CredentialRejected { wait } => {
+                let at = v.now.after(*wait);
+                unavailable = true;
+                retry_at = Some(retry_at.map_or(at, |earlier| earlier.min(at)));
+            }
+            Reason::NoRoom(i) => limit = limit.or(Some(*i)),
+            _ => {}
+        }
+    }
+    match limit {
+        _ if unavailable => Refusal::NotAvailable { retry_at },
+        Some(limit) => Refusal::Budget { limit },
+        None => Refusal::NoCandidate,
+    }
+}
+
+pub(super) fn live(rows: &[Considered]) -> CandMask {
+    let stands = |i: &usize| rows[*i].verdict == Verdict::Undecided;
+    (0..rows.len()).filter(stands).fold(CandMask::default(), CandMask::with)
+}
+
+/// The cheapest, then the first.
+pub(super) fn cheapest(rows: &[Considered], live: CandMask) -> Option<usize> {
+    live.iter().min_by_key(|i| rows[*i].expected_cost.map_or(u64::MAX, |c| c.0))
+}
+
+pub(super) fn refused(v: &View<'_>, considered: SmallVec<[Considered; 8]>, refusal: Refusal) -> Decision {
+    Decision {
+        considered,
+        outcome: Outcome::Refused(refusal),
+        propensity: 1.0,
+        plan: SmallVec::new(),
+        method: Method::Refused,
+        lambda: v.lambda,
+        attempts: v.policy.config.resilience.attempts,
+    }
+}

@@ -1,0 +1,224 @@
+//! The one value that says what was decided and why.
+
+use std::time::Duration;
+
+use pointsman_config::amount::Unit;
+use pointsman_config::money::Nano;
+use pointsman_config::policy::Optimizer;
+use serde::Serialize;
+use smallvec::SmallVec;
+
+use super::ScoreMethod;
+use crate::time::Millis;
+
+/// What was decided for one call.
+#[derive(Clone, Debug)]
+pub struct Decision {
+    /// Every candidate of the policy, in its order.
+    pub considered: SmallVec<[Considered; 8]>,
+    /// The pick, or why there is none.
+    pub outcome: Outcome,
+    /// Probability with which the pick was drawn; 1 where nothing is drawn.
+    pub propensity: f64,
+    /// The candidates to try, the pick first; positions in `considered`.
+    pub plan: SmallVec<[usize; 4]>,
+    /// How it was decided.
+    pub method: Method,
+    /// The shadow price in force, in quality per USD.
+    pub lambda: f64,
+    /// Attempts that the policy allows.
+    pub attempts: u32,
+}
+
+/// The pick, or why there is none.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Outcome {
+    /// This candidate answers; position in `considered`.
+    Picked(usize, PickReason),
+    /// The call is refused.
+    Refused(Refusal),
+}
+
+/// Why the pick was picked, in the closed set that callers see.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum PickReason {
+    /// It came out best.
+    Picked,
+    /// The caller named it.
+    Requested,
+    /// A rule says so; index of the rule.
+    Rule(usize),
+    /// A dearer one was worth more; a budget had no room for it.
+    Budget,
+    /// Nothing is chosen here: the policy's default.
+    Default,
+}
+
+/// How the choice was made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Method {
+    /// No choice was needed: named, default, or the only one left.
+    Direct,
+    /// By this optimizer, over these scores.
+    Scored(Optimizer, ScoreMethod),
+    /// None was possible.
+    Refused,
+}
+
+/// Why a call is refused.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Refusal {
+    /// A rule refuses it.
+    Rule {
+        /// Index of the rule.
+        rule: usize,
+    },
+    /// No candidate can take this request, whenever it comes.
+    NoCandidate,
+    /// Candidates exist, none is available now.
+    NotAvailable {
+        /// When the first one may be again.
+        retry_at: Option<Millis>,
+    },
+    /// A budget has no room for any candidate.
+    Budget {
+        /// Index of the limit.
+        limit: usize,
+    },
+}
+
+/// One candidate, as it was seen.
+#[derive(Clone, Debug)]
+pub struct Considered {
+    /// Index of the target in the snapshot.
+    pub target: usize,
+    /// Predicted probability of a good answer.
+    pub quality: f64,
+    /// What the call is expected to cost; none where the price is unknown.
+    pub expected_cost: Option<Nano>,
+    /// How long the whole answer is expected to take.
+    pub expected_ms: f64,
+    /// What the optimizer compared; larger is better.
+    pub score: f64,
+    /// What it would take to send the call there.
+    pub step: Step,
+    /// What became of it.
+    pub verdict: Verdict,
+}
+
+/// What became of a candidate.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Verdict {
+    /// The call was refused before this one was looked at.
+    Undecided,
+    /// It was picked.
+    Picked,
+    /// It stands by as the n-th fallback, from 1.
+    StandsBy(usize),
+    /// It was left out.
+    LeftOut(Reason),
+}
+
+/// Why a candidate was left out.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Reason {
+    /// The request has images, the model takes none.
+    NoImageInput,
+    /// The request has tools, the model calls none.
+    NoTools,
+    /// The request wants an answer by a schema.
+    NoStructuredOutput,
+    /// The request is larger than the model's window.
+    ContextWindow {
+        /// Tokens of the request.
+        tokens: u64,
+        /// Tokens that fit.
+        window: u64,
+    },
+    /// A rule excludes it; index of the rule.
+    ExcludedByRule(usize),
+    /// A rule uses others; index of the rule.
+    NotUsedByRule(usize),
+    /// Another model was asked for.
+    NotRequested,
+    /// Errors opened the circuit.
+    CircuitOpen {
+        /// Errors in a row.
+        errors: u32,
+        /// Until the next probe.
+        wait: Duration,
+    },
+    /// The provider limits our rate.
+    RateLimited {
+        /// Until it may be asked again.
+        wait: Duration,
+    },
+    /// The provider refuses our key.
+    CredentialRejected {
+        /// Until it is tried again.
+        wait: Duration,
+    },
+    /// Its price is unknown and a budget counts money.
+    PriceUnknown,
+    /// It costs more than the policy allows one call, or per token.
+    TooDear,
+    /// A budget has no room for it; index of the limit.
+    NoRoom(usize),
+    /// Its inputs to the decision were not numbers.
+    NotComparable,
+    /// Unlisted: served only when asked by name.
+    Unlisted,
+}
+
+/// What a send to one target needs.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Step {
+    /// The most output tokens that the request will allow, of all answers together.
+    pub output_bound: u64,
+    /// The cap to write into the request, where it must be added or lowered.
+    pub write_cap: Option<u64>,
+    /// The most that it can use.
+    pub bound: Need,
+    /// What it will likely use.
+    pub likely: Need,
+}
+
+/// An amount in each unit that limits count.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Need {
+    /// Money.
+    pub cost: Nano,
+    /// Input plus output tokens.
+    pub tokens: u64,
+    /// Requests.
+    pub requests: u64,
+}
+
+impl Need {
+    /// The amount in one unit.
+    pub fn of(&self, unit: Unit) -> u64 {
+        match unit {
+            Unit::Usd => self.cost.0,
+            Unit::Tokens => self.tokens,
+            Unit::Requests => self.requests,
+        }
+    }
+}
+
+impl Decision {
+    /// The picked candidate.
+    pub fn picked(&self) -> Option<&Considered> {
+        match self.outcome {
+            Outcome::Picked(i, _) => Some(&self.considered[i]),
+            Outcome::Refused(_) => None,
+        }
+    }
+
+    /// Whether any candidate stands by for the pick.
+    pub fn has_fallback(&self) -> bool {
+        self.plan.len() > 1
+    }
+}

@@ -1,0 +1,135 @@
+//! Drops candidates: what the request needs, what the rules say, who is healthy, what budgets have room for.
+
+use pointsman_config::amount::Unit;
+use pointsman_config::budget::{Enforcement, OnExhausted, Rights};
+use pointsman_config::provider::ModelConfig;
+
+use super::decision::{Need, Reason, Step};
+use super::{DEFAULT_OUTPUT_CAP, View};
+use crate::facts::Facts;
+use crate::health::HealthRow;
+use crate::snapshot::{Candidate, Limit, Snapshot};
+
+/// Why the model can never take this request.
+pub(super) fn unfit(f: &Facts<'_>, model: &ModelConfig) -> Option<Reason> {
+    let can = &model.capabilities;
+    if f.needs.vision && !can.vision {
+        return Some(Reason::NoImageInput);
+    }
+    if f.needs.tools && !can.tools {
+        return Some(Reason::NoTools);
+    }
+    if f.needs.structured_output && !can.structured_output {
+        return Some(Reason::NoStructuredOutput);
+    }
+    let window = model.context_window?;
+    let tokens = f.input_tokens.saturating_add(f.max_output_tokens.unwrap_or(0).min(window / 2));
+    (tokens > window).then_some(Reason::ContextWindow { tokens, window })
+}
+
+/// Why the target cannot be used now.
+pub(super) fn unavailable(v: &View<'_>, target: usize) -> Option<Reason> {
+    match (v.health)(target) {
+        HealthRow::Healthy => None,
+        HealthRow::CircuitOpen { errors, until } => {
+            Some(Reason::CircuitOpen { errors, wait: until.until(v.now) })
+        }
+        HealthRow::RateLimited { until } => Some(Reason::RateLimited { wait: until.until(v.now) }),
+        HealthRow::CredentialRejected { until } => {
+            Some(Reason::CredentialRejected { wait: until.until(v.now) })
+        }
+    }
+}
+
+/// Why a budget does not let this candidate pass.
+///
+/// A budget that only notifies, or that hands out no rights yet, lets everything pass. Under `Reject` the candidate
+/// stays in, so that it may be picked and then refused.
+pub(super) fn no_room(v: &View<'_>, candidate: &Candidate, step: &Step, ask: Ask) -> Option<Reason> {
+    let model = &v.snapshot.targets[candidate.target].model;
+    candidate.limits.iter().find_map(|&i| {
+        let limit = &v.snapshot.limits[i];
+        let budget = &v.snapshot.budgets[limit.budget].config;
+        let binding = binds(v.snapshot, limit);
+        let in_question = match ask {
+            Ask::BeforePick => budget.on_exhausted == OnExhausted::Degrade,
+            Ask::OfPick => true,
+        };
+        if !binding || !in_question {
+            return None;
+        }
+        if limit.config.amount.unit == Unit::Usd && model.prices.is_none() {
+            return Some(Reason::PriceUnknown);
+        }
+        let need = match budget.enforcement {
+            Enforcement::Hybrid => step.likely,
+            Enforcement::Strict | Enforcement::Soft => step.bound,
+        };
+        let room = (v.room)(i)?;
+        (need.of(limit.config.amount.unit) > room).then_some(Reason::NoRoom(i))
+    })
+}
+
+/// When the room of budgets is asked for.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Ask {
+    /// To drop candidates that do not fit, where the budget degrades.
+    BeforePick,
+    /// To see whether the pick fits.
+    OfPick,
+}
+
+/// Whether a limit can refuse anything.
+pub(crate) fn binds(snapshot: &Snapshot, limit: &Limit) -> bool {
+    let budget = &snapshot.budgets[limit.budget].config;
+    budget.rights == Rights::Local
+        && budget.enforcement != Enforcement::Soft
+        && budget.on_exhausted != OnExhausted::Notify
+}
+
+/// What it takes to send the request to a model.
+///
+/// The output bound is the lowest of the caller's cap (or the policy's, where the caller gives none) and what the model
+/// can give at all. Where a limit binds, that bound is written into the request, so that the provider keeps it too.
+pub(super) fn step(f: &Facts<'_>, v: &View<'_>, candidate: &Candidate) -> Step {
+    let model = &v.snapshot.targets[candidate.target].model;
+    let binding = candidate.limits.iter().any(|&i| binds(v.snapshot, &v.snapshot.limits[i]));
+    let policy_cap = v.policy.config.strategy.max_output_tokens;
+    let wanted = f.max_output_tokens.or(policy_cap);
+    let possible = model.max_output_tokens.unwrap_or(DEFAULT_OUTPUT_CAP.max(wanted.unwrap_or(0)));
+    let cap = wanted.unwrap_or(possible).min(possible);
+    let must_write = match f.max_output_tokens {
+        Some(asked) => asked > cap,
+        None => binding || policy_cap.is_some(),
+    };
+    let answers = u64::from(f.answers.max(1));
+    let output_bound = cap.saturating_mul(answers);
+    let output_likely = likely_output(model, cap) * answers as f64;
+    Step {
+        output_bound,
+        write_cap: must_write.then_some(cap),
+        bound: need(model, f.input_tokens_bound, output_bound),
+        likely: likely(model, f.input_tokens, output_likely, need(model, f.input_tokens_bound, output_bound)),
+    }
+}
+
+/// Output tokens of one answer, as far as the model's prior tells.
+pub(super) fn likely_output(model: &ModelConfig, cap: u64) -> f64 {
+    model.prior.output_tokens.min(cap as f64)
+}
+
+fn need(model: &ModelConfig, input: u64, output: u64) -> Need {
+    let cost = model.prices.map(|p| p.bound(input, output)).unwrap_or_default();
+    Need { cost, tokens: input.saturating_add(output), requests: 1 }
+}
+
+/// A tenth more than expected, never more than the bound.
+fn likely(model: &ModelConfig, input: u64, output: f64, bound: Need) -> Need {
+    let padded = |tokens: f64| (tokens * 1.1).ceil() as u64;
+    let expected = need(model, padded(input as f64), padded(output));
+    Need {
+        cost: expected.cost.min(bound.cost),
+        tokens: expected.tokens.min(bound.tokens),
+        requests: bound.requests,
+    }
+}

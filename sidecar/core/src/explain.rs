@@ -1,0 +1,153 @@
+//! Decisions in words: reasons of candidates, refusals, reasoning. Rendered only when somebody looks.
+
+use std::time::Duration;
+
+use pointsman_config::policy::Action;
+
+use crate::decide::{Decision, Outcome, PickReason, Reason, Refusal, Verdict};
+use crate::snapshot::{Policy, Snapshot, Target};
+
+/// Renders decisions of one policy.
+pub struct Explainer<'a> {
+    /// The world of the decision.
+    pub snapshot: &'a Snapshot,
+    /// Its policy.
+    pub policy: &'a Policy,
+}
+
+impl Explainer<'_> {
+    /// Why a candidate was left out, as part of a sentence: `no image input`.
+    pub fn reason(&self, reason: &Reason) -> String {
+        match reason {
+            Reason::NoImageInput => "no image input".to_owned(),
+            Reason::NoTools => "no tool calls".to_owned(),
+            Reason::NoStructuredOutput => "no structured output".to_owned(),
+            Reason::ContextWindow { tokens, window } => {
+                format!("{tokens} tokens do not fit its window of {window}")
+            }
+            Reason::ExcludedByRule(rule) | Reason::NotUsedByRule(rule) => {
+                format!("rule \"{}\"", self.policy.rules[*rule].name)
+            }
+            Reason::NotRequested => "another model was asked for".to_owned(),
+            Reason::CircuitOpen { errors, wait } => {
+                format!("circuit open after {errors} errors, next probe in {}", seconds(*wait))
+            }
+            Reason::RateLimited { wait } => format!("rate limited for {}", seconds(*wait)),
+            Reason::CredentialRejected { .. } => "its credential is refused".to_owned(),
+            Reason::PriceUnknown => "its price is unknown and a budget counts money".to_owned(),
+            Reason::TooDear => "costs more than the policy allows a call".to_owned(),
+            Reason::NoRoom(limit) => {
+                format!("no room in budget {}", self.snapshot.limits[*limit].key.budget)
+            }
+            Reason::NotComparable => "its score is not a number".to_owned(),
+            Reason::Unlisted => "not a candidate of the policy".to_owned(),
+        }
+    }
+
+    /// The reason as callers see it in `x-pointsman-reason`.
+    pub fn pick_reason(&self, reason: &PickReason) -> String {
+        match reason {
+            PickReason::Picked => "picked".to_owned(),
+            PickReason::Requested => "requested".to_owned(),
+            PickReason::Rule(rule) => format!("rule:{}", self.policy.rules[*rule].name),
+            PickReason::Budget => "budget".to_owned(),
+            PickReason::Default => "default".to_owned(),
+        }
+    }
+
+    /// What a refusal says to the caller, without the request id: whose object, which cause, no amounts.
+    pub fn refusal(&self, d: &Decision, refusal: &Refusal) -> String {
+        let policy = &self.policy.name;
+        match refusal {
+            Refusal::Rule { rule } => {
+                let rule = &self.policy.rules[*rule];
+                let why = match &rule.action {
+                    Action::Reject { message } => message.as_str(),
+                    _ => "",
+                };
+                format!("Rule \"{}\" of policy {policy} refuses this request: {why}.", rule.name)
+            }
+            Refusal::NoCandidate if d.considered.is_empty() => {
+                format!(
+                    "Policy {policy} has no candidate that a provider in reach serves{}.",
+                    self.unserved()
+                )
+            }
+            Refusal::NoCandidate => {
+                format!("No candidate of policy {policy} can take this request: {}.", self.left_out(d, false))
+            }
+            Refusal::NotAvailable { .. } => {
+                format!("No candidate of policy {policy} is available now: {}.", self.left_out(d, true))
+            }
+            Refusal::Budget { limit } => {
+                format!("Budget {} is used up.", self.snapshot.limits[*limit].key.budget)
+            }
+        }
+    }
+
+    /// Two sentences on the choice.
+    pub fn reasoning(&self, d: &Decision) -> String {
+        let Outcome::Picked(i, reason) = &d.outcome else {
+            let Outcome::Refused(refusal) = &d.outcome else { return String::new() };
+            return self.refusal(d, refusal);
+        };
+        let row = &d.considered[*i];
+        let name = self.name(row.target);
+        let first = match reason {
+            PickReason::Picked => format!("{name} came out best of {} by {:?}.", d.plan.len(), d.method),
+            PickReason::Requested => format!("{name} was asked for by name."),
+            PickReason::Rule(_) => format!("{name} answers because of {}.", self.pick_reason(reason)),
+            PickReason::Budget => format!("{name} came out best among those that the budgets have room for."),
+            PickReason::Default => format!("{name} is the default: this policy does not choose now."),
+        };
+        let cost =
+            row.expected_cost.map_or_else(|| "an unknown price".to_owned(), |c| format!("${c} expected"));
+        format!("{first} Chance of a good answer {:.2}, {cost}.", row.quality)
+    }
+
+    /// The model's name of a target.
+    pub fn name(&self, target: usize) -> &str {
+        &self.target(target).key.model
+    }
+
+    fn target(&self, target: usize) -> &Target {
+        &self.snapshot.targets[target]
+    }
+
+    fn unserved(&self) -> String {
+        match self.policy.unserved.as_slice() {
+            [] => String::new(),
+            models => format!(": {}", models.join(", ")),
+        }
+    }
+
+    /// `gpt-5-mini, llama-70b: no image input; claude: …`, candidates with one reason together, in order.
+    fn left_out(&self, d: &Decision, with_provider: bool) -> String {
+        let mut groups: Vec<(String, Vec<String>)> = Vec::new();
+        for row in &d.considered {
+            let Verdict::LeftOut(reason) = &row.verdict else { continue };
+            if matches!(reason, Reason::Unlisted | Reason::NotRequested) {
+                continue;
+            }
+            let key = &self.target(row.target).key;
+            let name = if with_provider {
+                format!("{} ({})", key.model, key.provider.name)
+            } else {
+                key.model.clone()
+            };
+            let text = self.reason(reason);
+            match groups.iter_mut().find(|(known, _)| *known == text) {
+                Some((_, names)) => names.push(name),
+                None => groups.push((text, vec![name])),
+            }
+        }
+        let parts: Vec<String> =
+            groups.into_iter().map(|(text, names)| format!("{}: {text}", names.join(", "))).collect();
+        if parts.is_empty() { "none is left".to_owned() } else { parts.join("; ") }
+    }
+}
+
+/// Whole seconds, rounded up: `8 s`.
+fn seconds(wait: Duration) -> String {
+    format!("{} s", wait.as_millis().div_ceil(1000))
+}

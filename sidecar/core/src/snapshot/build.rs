@@ -1,0 +1,159 @@
+//! Joins objects into a snapshot. Never fails: what does not fit together is left out and can be seen.
+
+use std::collections::{BTreeMap, HashMap};
+
+use pointsman_config::budget::{BudgetConfig, BudgetSelector};
+use pointsman_config::entry::{Compiled, Name};
+use pointsman_config::objects::{Object, Objects};
+use pointsman_config::policy::{Mode, PolicyConfig};
+use pointsman_config::provider::ProviderConfig;
+
+use super::check::compile_regex;
+use super::{
+    Budget, Candidate, Limit, LimitKey, MAX_CANDIDATES, Pattern, Policy, Provider, Rule, Snapshot, Target,
+    TargetKey,
+};
+
+impl Snapshot {
+    /// Joins `objects`, each of which has passed [`super::check`].
+    pub fn build(objects: &Objects) -> Self {
+        let mut snapshot = Self::default();
+        let mut policies = Vec::new();
+        for object in objects.iter() {
+            match &object.compiled {
+                Compiled::Provider(provider) => snapshot.add_provider(&object.key.name, provider),
+                Compiled::Budget(budget) => snapshot.add_budget(&object.key.name, budget),
+                Compiled::Policy(policy) => policies.push((object, policy)),
+            }
+        }
+        let targets: HashMap<TargetKey, usize> =
+            snapshot.targets.iter().enumerate().map(|(i, t)| (t.key.clone(), i)).collect();
+        for (object, policy) in policies {
+            let built = snapshot.build_policy(object, policy, &targets);
+            snapshot.policies.push(built);
+        }
+        snapshot.virtual_models = virtual_models(&snapshot.policies);
+        snapshot
+    }
+
+    fn add_provider(&mut self, name: &Name, config: &ProviderConfig) {
+        let provider = self.providers.len();
+        self.targets.extend(config.models.iter().map(|model| Target {
+            key: TargetKey { provider: name.clone(), model: model.name.clone() },
+            provider,
+            model: model.clone(),
+        }));
+        self.providers.push(Provider { name: name.clone(), config: config.clone() });
+    }
+
+    fn add_budget(&mut self, name: &Name, config: &BudgetConfig) {
+        let budget = self.budgets.len();
+        self.limits.extend(config.limits.iter().map(|limit| Limit {
+            key: LimitKey { budget: name.clone(), limit: limit.name.clone() },
+            budget,
+            config: limit.clone(),
+        }));
+        self.budgets.push(Budget { name: name.clone(), config: config.clone() });
+    }
+
+    fn build_policy(
+        &self,
+        object: &Object,
+        config: &PolicyConfig,
+        targets: &HashMap<TargetKey, usize>,
+    ) -> Policy {
+        let name = &object.key.name;
+        let mut candidates = Vec::new();
+        let mut unserved = Vec::new();
+        for wanted in &config.candidates {
+            let before = candidates.len();
+            for provider in &wanted.providers {
+                let key = TargetKey { provider: provider.clone(), model: wanted.model.clone() };
+                if let Some(&target) = targets.get(&key) {
+                    let limits = self.limits_that_count(name, &key);
+                    candidates.push(Candidate { target, limits, listed: true });
+                }
+            }
+            if candidates.len() == before {
+                unserved.push(wanted.model.clone());
+            }
+        }
+        if config.mode == Mode::Disabled {
+            candidates.extend(self.unlisted(name, &candidates));
+        }
+        candidates.truncate(MAX_CANDIDATES);
+        let default = self.default_candidate(config, &candidates);
+        Policy {
+            name: name.clone(),
+            uid: object.uid.clone(),
+            generation: object.generation,
+            config: config.clone(),
+            candidates,
+            unserved,
+            rules: config.rules.iter().map(build_rule).collect(),
+            default,
+        }
+    }
+
+    fn limits_that_count(&self, policy: &Name, target: &TargetKey) -> smallvec::SmallVec<[usize; 4]> {
+        let counts =
+            |i: &usize| selects(&self.budgets[self.limits[*i].budget].config.selector, policy, target);
+        (0..self.limits.len()).filter(counts).collect()
+    }
+
+    /// Every target that is not a candidate yet.
+    fn unlisted(&self, policy: &Name, candidates: &[Candidate]) -> Vec<Candidate> {
+        (0..self.targets.len())
+            .filter(|target| candidates.iter().all(|c| c.target != *target))
+            .map(|target| {
+                let limits = self.limits_that_count(policy, &self.targets[target].key);
+                Candidate { target, limits, listed: false }
+            })
+            .collect()
+    }
+
+    fn default_candidate(&self, config: &PolicyConfig, candidates: &[Candidate]) -> Option<usize> {
+        let model = |c: &Candidate| &self.targets[c.target].model;
+        if let Some(wanted) = &config.default_model {
+            return candidates.iter().position(|c| model(c).name == *wanted);
+        }
+        let better = |a: &usize, b: &usize| {
+            let (a, b) = (model(&candidates[*a]), model(&candidates[*b]));
+            b.prior.quality.total_cmp(&a.prior.quality).then_with(|| a.name.cmp(&b.name))
+        };
+        (0..candidates.len()).filter(|i| candidates[*i].listed).min_by(better)
+    }
+}
+
+fn selects(selector: &BudgetSelector, policy: &Name, target: &TargetKey) -> bool {
+    let fits = |empty: bool, found: bool| empty || found;
+    fits(selector.models.is_empty(), selector.models.contains(&target.model))
+        && fits(selector.policies.is_empty(), selector.policies.contains(policy))
+        && fits(selector.providers.is_empty(), selector.providers.contains(&target.provider))
+}
+
+fn build_rule(rule: &pointsman_config::policy::Rule) -> Rule {
+    let matches = rule
+        .matches
+        .iter()
+        .map(|m| {
+            let pattern = m.text.as_ref().and_then(|text| {
+                // An expression that does not compile never passes `check`.
+                compile_regex(&text.regex).ok().map(|regex| Pattern { text: text.clone(), regex })
+            });
+            (m.clone(), pattern)
+        })
+        .collect();
+    Rule { name: rule.name.clone(), matches, action: rule.action.clone() }
+}
+
+/// Which policy answers for which virtual model; the operator has settled conflicts, else the first name wins.
+fn virtual_models(policies: &[Policy]) -> BTreeMap<String, usize> {
+    let mut by_name = BTreeMap::new();
+    for (i, policy) in policies.iter().enumerate() {
+        for model in &policy.config.virtual_models {
+            by_name.entry(model.clone()).or_insert(i);
+        }
+    }
+    by_name
+}
