@@ -1,0 +1,59 @@
+//! Everything under `manifests/`, made from the types: CustomResourceDefinitions and roles.
+
+mod rbac;
+mod yaml;
+
+use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
+use kube::CustomResourceExt;
+use serde_json::Value;
+
+use crate::v1alpha1::{ABTest, Budget, BudgetLedger, LLMProvider, RoutingPolicy};
+
+/// The CustomResourceDefinitions, ready to be installed.
+///
+/// Use these rather than `Kind::crd()`: they refuse an explicit `null` where a value is optional, so that CEL's `has()`
+/// means what it says.
+pub fn all_crds() -> Vec<CustomResourceDefinition> {
+    [LLMProvider::crd(), RoutingPolicy::crd(), ABTest::crd(), Budget::crd(), BudgetLedger::crd()]
+        .map(without_nulls)
+        .to_vec()
+}
+
+/// Every generated file: its path from the repository's root, and its content.
+pub fn manifests() -> Vec<(String, String)> {
+    let crds = all_crds().into_iter().map(|crd| {
+        let path = format!("manifests/crds/{}.yaml", crd.spec.names.plural);
+        (path, yaml::document(&to_value(&crd)))
+    });
+    let roles = rbac::files()
+        .into_iter()
+        .map(|(name, objects)| (format!("manifests/rbac/{name}.yaml"), yaml::documents(&objects)));
+    crds.chain(roles).collect()
+}
+
+fn without_nulls(crd: CustomResourceDefinition) -> CustomResourceDefinition {
+    let mut value = to_value(&crd);
+    strip(&mut value, false);
+    serde_json::from_value(value).expect("a definition stays one without nullable")
+}
+
+/// Drops `nullable` and `title` of schemas; under `properties` keys are names of fields and stay.
+fn strip(value: &mut Value, keys_are_fields: bool) {
+    match value {
+        Value::Object(map) => {
+            if !keys_are_fields {
+                map.remove("nullable");
+                map.remove("title");
+            }
+            for (key, child) in map.iter_mut() {
+                strip(child, !keys_are_fields && key == "properties");
+            }
+        }
+        Value::Array(items) => items.iter_mut().for_each(|item| strip(item, false)),
+        _ => {}
+    }
+}
+
+fn to_value<T: serde::Serialize>(object: &T) -> Value {
+    serde_json::to_value(object).expect("API objects serialise")
+}

@@ -1,0 +1,263 @@
+//! Schemas of the strings and lists that several kinds share, each bounded and with a message that says what to write.
+//!
+//! Used as `#[schemars(schema_with = "schema::duration")]`: the Rust type stays a plain `String`, which whoever validates
+//! the object parses. Rules are CEL rather than `pattern`, because only CEL carries a message of ours.
+
+use kube::core::Rule;
+use schemars::{Schema, SchemaGenerator, json_schema};
+
+/// The most candidates of a policy and models of a provider: a set of candidates fits into 64 bits.
+const MAX_MODELS: usize = 64;
+
+/// A rule with its message.
+pub(crate) fn rule(expression: impl Into<String>, message: impl Into<String>) -> Rule {
+    Rule::new(expression).message(message.into().as_str())
+}
+
+/// The rule of a union: `member` is there if and only if `type` says `value`.
+pub(crate) fn member(value: &str, member: &str) -> Rule {
+    rule(
+        format!("has(self.{member}) == (self.type == '{value}')"),
+        format!("set {member} when type is {value}, and only then"),
+    )
+}
+
+/// The rule of a list of references: no two name the same object.
+pub(crate) fn distinct_references() -> Rule {
+    rule(
+        "self.all(a, self.exists_one(b, a.name == b.name && \
+         a.?__namespace__.orValue('') == b.?__namespace__.orValue('')))",
+        "name each object once",
+    )
+}
+
+fn checked(max_length: usize, expression: &str, message: &str) -> Schema {
+    json_schema!({
+        "type": "string",
+        "minLength": 1,
+        "maxLength": max_length,
+        "x-kubernetes-validations": [{ "rule": expression, "message": message }],
+    })
+}
+
+/// Free text of at most `MAX` characters, at least one.
+pub(crate) fn text<const MAX: usize>(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({ "type": "string", "minLength": 1, "maxLength": MAX })
+}
+
+/// A scalar of `status.summary`, ready to be printed.
+pub(crate) fn cell(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({ "type": "string", "maxLength": 256 })
+}
+
+/// A name given inside an object: of a rule, a variant, a limit.
+pub(crate) fn name(_: &mut SchemaGenerator) -> Schema {
+    checked(
+        63,
+        "self.matches('^[a-z0-9]([-a-z0-9]*[a-z0-9])?$')",
+        "write a name of lower-case letters, digits and hyphens, such as long-prompts",
+    )
+}
+
+/// The name of an object in the cluster.
+pub(crate) fn object_name(_: &mut SchemaGenerator) -> Schema {
+    checked(
+        253,
+        "self.matches('^[a-z0-9]([-.a-z0-9]*[a-z0-9])?$')",
+        "write the name of an object: lower-case letters, digits, hyphens and dots",
+    )
+}
+
+/// The name of a namespace.
+pub(crate) fn namespace(_: &mut SchemaGenerator) -> Schema {
+    checked(
+        63,
+        "self.matches('^[a-z0-9]([-a-z0-9]*[a-z0-9])?$')",
+        "write the name of a namespace: lower-case letters, digits and hyphens",
+    )
+}
+
+/// The name of a model, as callers and policies use it.
+pub(crate) fn model(_: &mut SchemaGenerator) -> Schema {
+    checked(
+        128,
+        "self.matches('^[A-Za-z0-9][-A-Za-z0-9._:/@+]*$')",
+        "write the name of a model, such as gpt-4o-mini or meta-llama/Llama-3.3-70B: no spaces or quotes",
+    )
+}
+
+/// A set of names of models.
+pub(crate) fn models(generator: &mut SchemaGenerator) -> Schema {
+    json_schema!({
+        "type": "array",
+        "items": model(generator),
+        "minItems": 1,
+        "maxItems": MAX_MODELS,
+        "x-kubernetes-list-type": "set",
+    })
+}
+
+/// A positive duration as Gateway API writes it.
+pub(crate) fn duration(_: &mut SchemaGenerator) -> Schema {
+    checked(
+        32,
+        "self.matches('^([0-9]{1,5}(h|m|s|ms)){1,4}$') && duration(self) > duration('0s')",
+        "write a positive duration such as 500ms, 20s or 1h30m",
+    )
+}
+
+/// A decimal number that is not negative, with up to nine decimals.
+pub(crate) fn decimal(_: &mut SchemaGenerator) -> Schema {
+    checked(
+        19,
+        "self.matches('^(0|[1-9][0-9]{0,8})([.][0-9]{1,9})?$')",
+        "write a decimal number in quotes such as \"0.05\": up to 9 decimals, no sign, no exponent, no unit",
+    )
+}
+
+/// A decimal number above zero.
+pub(crate) fn positive_decimal(_: &mut SchemaGenerator) -> Schema {
+    checked(
+        19,
+        "self.matches('^(0|[1-9][0-9]{0,8})([.][0-9]{1,9})?$') && double(self) > 0.0",
+        "write a decimal number above zero in quotes such as \"0.5\": up to 9 decimals, no sign, no exponent, no unit",
+    )
+}
+
+/// A number between 0 and 1.
+pub(crate) fn fraction(_: &mut SchemaGenerator) -> Schema {
+    checked(
+        11,
+        "self.matches('^(0([.][0-9]{1,9})?|1([.]0{1,9})?)$')",
+        "write a number between 0 and 1 in quotes such as \"0.8\": up to 9 decimals",
+    )
+}
+
+/// An amount of money with its unit.
+pub(crate) fn usd_amount(_: &mut SchemaGenerator) -> Schema {
+    checked(
+        23,
+        "self.matches('^(0|[1-9][0-9]{0,8})([.][0-9]{1,9})? USD$') && !self.matches('^0([.]0+)? ')",
+        "write an amount above zero with its unit, such as 0.25 USD",
+    )
+}
+
+/// An amount of money, tokens or requests with its unit.
+pub(crate) fn amount(_: &mut SchemaGenerator) -> Schema {
+    checked(
+        32,
+        "self.matches('^((0|[1-9][0-9]{0,8})([.][0-9]{1,9})? USD|[1-9][0-9]{0,14} (Tokens|Requests))$') \
+         && !self.matches('^0([.]0+)? ')",
+        "write an amount above zero with its unit: 500 USD, 2000000 Tokens or 600 Requests; \
+         only USD may have decimals, at most 9",
+    )
+}
+
+/// An absolute URL of an API.
+pub(crate) fn url(_: &mut SchemaGenerator) -> Schema {
+    checked(
+        2048,
+        r"self.matches('^https?://[^/?#@\\s]+(/[^?#\\s]*)?$')",
+        "write an absolute URL such as https://llm.example.com/v1, without credentials, query or fragment",
+    )
+}
+
+/// The name of a time zone; whether it exists is a condition.
+pub(crate) fn time_zone(_: &mut SchemaGenerator) -> Schema {
+    checked(
+        64,
+        "self.matches('^[A-Za-z][-A-Za-z0-9_+]*(/[A-Za-z0-9][-A-Za-z0-9_+]*)*$')",
+        "write a time zone of the tz database such as UTC or Europe/Berlin",
+    )
+}
+
+/// A whole number too large for JSON readers that use floats.
+pub(crate) fn big_integer(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({ "type": "string", "maxLength": 20, "pattern": "^(0|[1-9][0-9]{0,19})$" })
+}
+
+/// A label selector whose lists and strings are bounded.
+pub(crate) fn label_selector(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({
+        "type": "object",
+        "x-kubernetes-map-type": "atomic",
+        "properties": {
+            "matchExpressions": {
+                "description": "Requirements on labels, ANDed. None when absent.",
+                "type": "array",
+                "maxItems": 16,
+                "x-kubernetes-list-type": "atomic",
+                "items": label_requirement(),
+            },
+            "matchLabels": {
+                "description": "Labels and the values that they must have, ANDed. None when absent.",
+                "type": "object",
+                "maxProperties": 16,
+                "additionalProperties": { "type": "string", "maxLength": 63 },
+            },
+        },
+        "x-kubernetes-validations": [{
+            "rule": "size(self.?matchLabels.orValue({})) + size(self.?matchExpressions.orValue([])) > 0",
+            "message": "name at least one label in matchLabels or matchExpressions",
+        }],
+    })
+}
+
+fn label_requirement() -> Schema {
+    json_schema!({
+        "type": "object",
+        "required": ["key", "operator"],
+        "properties": {
+            "key": { "description": "The label's key.", "type": "string", "minLength": 1, "maxLength": 317 },
+            "operator": {
+                "description": "How the label is compared: In and NotIn need values, Exists and DoesNotExist take none.",
+                "type": "string",
+                "enum": ["In", "NotIn", "Exists", "DoesNotExist"],
+            },
+            "values": {
+                "description": "The values to compare with; only with In and NotIn.",
+                "type": "array",
+                "maxItems": 32,
+                "x-kubernetes-list-type": "atomic",
+                "items": { "type": "string", "maxLength": 63 },
+            },
+        },
+        "x-kubernetes-validations": [{
+            "rule": "(self.operator in ['In', 'NotIn']) == (size(self.?values.orValue([])) > 0)",
+            "message": "give values with In and NotIn, and none with Exists and DoesNotExist",
+        }],
+    })
+}
+
+/// Conditions, as every status carries them.
+pub(crate) fn conditions(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({
+        "type": "array",
+        "maxItems": 16,
+        "x-kubernetes-list-type": "map",
+        "x-kubernetes-list-map-keys": ["type"],
+        "items": {
+            "type": "object",
+            "required": ["lastTransitionTime", "message", "reason", "status", "type"],
+            "properties": {
+                "lastTransitionTime": {
+                    "description": "When status last changed.", "type": "string", "format": "date-time",
+                },
+                "message": { "description": "What that means, for people.", "type": "string", "maxLength": 32768 },
+                "observedGeneration": {
+                    "description": "The generation of the spec that this speaks of.",
+                    "type": "integer", "format": "int64", "minimum": 0,
+                },
+                "reason": {
+                    "description": "Why, in one CamelCase word.", "type": "string", "minLength": 1, "maxLength": 64,
+                },
+                "status": {
+                    "description": "Whether it holds.", "type": "string", "enum": ["True", "False", "Unknown"],
+                },
+                "type": {
+                    "description": "What is spoken of.", "type": "string", "minLength": 1, "maxLength": 64,
+                },
+            },
+        },
+    })
+}

@@ -1,0 +1,269 @@
+//! RoutingPolicy (`rpol`): how the pods that it selects choose among models.
+//!
+//! The smallest one lists its candidates. Which providers serve them, and which policy wins where several select the same
+//! pod, is found out by the operator and said in conditions.
+
+mod rules;
+mod status;
+mod strategy;
+
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
+use kube::{CustomResource, KubeSchema};
+use serde::{Deserialize, Serialize};
+
+pub use self::rules::{
+    Action, ActionType, Exclude, Match, OverrideStrategy, Reject, RoutingRule, TextMatch, TextScope,
+    TokenRange, UseModel,
+};
+pub use self::status::{
+    DataPlaneStatus, ModeStatus, PolicyModelStatus, RoutingPolicyStatus, RoutingPolicySummary,
+    ShadowPriceStatus,
+};
+pub use self::strategy::{OnInfeasible, PerThousandCalls, SpendTarget, SpendTargetType, Strategy, Weights};
+use crate::choice::choice;
+use crate::schema::{self, rule};
+use crate::shared::{Objective, Reference};
+
+/// How the pods that it selects choose among models.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, CustomResource, KubeSchema)]
+#[kube(
+    group = "pointsman.dev",
+    version = "v1alpha1",
+    kind = "RoutingPolicy",
+    plural = "routingpolicies",
+    shortname = "rpol",
+    category = "pointsman",
+    category = "llm",
+    namespaced,
+    status = "RoutingPolicyStatus",
+    derive = "PartialEq",
+    doc = "How the pods that it selects choose among models.",
+    printcolumn = r#"{"name":"Objective","type":"string","jsonPath":".spec.objective","description":"What the policy strives for."}"#,
+    printcolumn = r#"{"name":"Ready","type":"string","jsonPath":".status.conditions[?(@.type=='Ready')].status","description":"Whether the spec is valid, resolved and in use."}"#,
+    printcolumn = r#"{"name":"State","type":"string","jsonPath":".status.summary.state","description":"What the policy does."}"#,
+    printcolumn = r#"{"name":"Pods","type":"string","jsonPath":".status.summary.pods","description":"Pods that run this generation, of those selected."}"#,
+    printcolumn = r#"{"name":"Routed","type":"string","jsonPath":".status.summary.routed","description":"Share of today's calls whose model was chosen; the others named one."}"#,
+    printcolumn = r#"{"name":"Today","type":"string","jsonPath":".status.summary.today","description":"Money spent since midnight UTC."}"#,
+    printcolumn = r#"{"name":"Age","type":"date","jsonPath":".metadata.creationTimestamp"}"#,
+    printcolumn = r#"{"name":"Models","type":"string","jsonPath":".status.summary.models","description":"Shares of the models in today's calls.","priority":1}"#,
+    printcolumn = r#"{"name":"Price","type":"string","jsonPath":".status.summary.price","description":"What one point of quality is worth per 1000 calls.","priority":1}"#
+)]
+#[serde(rename_all = "camelCase")]
+#[x_kube(validation = rule(
+    "!has(self.defaultModel) || self.candidates.exists(c, c.model == self.defaultModel)",
+    "defaultModel must be one of the candidates"))]
+#[x_kube(validation = rule(
+    "self.virtualModels.all(v, !self.candidates.exists(c, c.model == v))",
+    "a virtual model may not have the name of a candidate: rename one of them"))]
+#[x_kube(validation = rule(
+    "!has(self.modelAliases) || self.modelAliases.all(a, self.candidates.exists(c, c.model == a.model))",
+    "modelAliases: each model must be one of the candidates"))]
+#[x_kube(validation = rule(
+    "!has(self.modelAliases) || self.modelAliases.all(a, !(a.name in self.virtualModels) \
+     && !self.candidates.exists(c, c.model == a.name))",
+    "an alias may not have the name of a candidate or of a virtual model: rename it"))]
+#[x_kube(validation = rule(
+    "!has(self.rules) || self.rules.all(r, !has(r.action.useModel) \
+     || self.candidates.exists(c, c.model == r.action.useModel.model))",
+    "rules: useModel.model must be one of the candidates"))]
+#[x_kube(validation = rule(
+    "!has(self.rules) || self.rules.all(r, !has(r.action.exclude) \
+     || r.action.exclude.models.all(m, self.candidates.exists(c, c.model == m)))",
+    "rules: exclude.models must be among the candidates"))]
+pub struct RoutingPolicySpec {
+    /// Route (default): a model is chosen for every call. Disabled: nothing is chosen; the model that the caller named
+    /// answers, else `defaultModel`, else the candidate with the highest prior quality, then the first name.
+    #[serde(default)]
+    pub mode: Mode,
+
+    /// Model names that this policy answers for, 1 to 8. Default: `auto`. A pod takes each virtual model from one policy:
+    /// one with a selector wins over the namespace's default, that over the root namespace's default; then the higher
+    /// `priority` wins, then the name that sorts first.
+    #[serde(default = "default_virtual_models")]
+    #[schemars(schema_with = "virtual_models")]
+    pub virtual_models: Vec<String>,
+
+    /// Which pods of the namespace use this policy. Absent: the policy is the default of its namespace; in the root
+    /// namespace, of every namespace.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "schema::label_selector")]
+    pub target_selector: Option<LabelSelector>,
+
+    /// Decides between policies of the same rank that select the same pod: the higher wins; equal ones go by name.
+    /// -1000 to 1000. Default: 0.
+    #[serde(default)]
+    #[schemars(range(min = -1000, max = 1000))]
+    pub priority: i32,
+
+    /// The models to choose among, 1 to 64, keyed by `model`.
+    #[schemars(length(min = 1, max = 64))]
+    #[x_kube(merge_strategy = ListMerge::Map(vec!["model".into()]))]
+    pub candidates: Vec<Candidate>,
+
+    /// Answers when nothing can be chosen, and `virtualModels` while `mode` is Disabled. Must be a candidate. Default:
+    /// the candidate with the highest prior quality, then the first name.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "schema::model")]
+    pub default_model: Option<String>,
+
+    /// What a real model's name in a request means. Use (default): a candidate's name skips the choice, any other name is
+    /// refused with 404 and the list of names. Override: a model is chosen all the same.
+    #[serde(default)]
+    pub requested_model: RequestedModel,
+
+    /// Other names for candidates, at most 64, keyed by `name`; callers may use them like the candidate's own. None may be
+    /// the name of a candidate or of a virtual model. Default: none.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 64))]
+    #[x_kube(merge_strategy = ListMerge::Map(vec!["name".into()]))]
+    pub model_aliases: Vec<ModelAlias>,
+
+    /// Exceptions from the choice, at most 32, in order. All matching Reject rules come first, then Exclude and
+    /// OverrideStrategy add up, and the first matching UseModel or UseProvider ends the search. Default: none.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 32))]
+    #[x_kube(merge_strategy = ListMerge::Atomic)]
+    #[x_kube(validation = rule("self.all(a, self.exists_one(b, a.name == b.name))", "give each rule a name of its own"))]
+    pub rules: Vec<RoutingRule>,
+
+    /// What to strive for: Balanced (default: half quality, the rest cost and speed), Quality, Cost or Speed.
+    #[serde(default)]
+    pub objective: Objective,
+
+    /// Finer settings of the choice. Default: those of `objective`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub strategy: Option<Strategy>,
+
+    /// What happens when an attempt fails.
+    #[serde(default)]
+    pub resilience: Resilience,
+
+    /// Where a call's cost is shown. Headers (default): only there, bodies pass untouched. Body: also as `usage.cost`.
+    #[serde(default)]
+    pub annotate: Annotate,
+
+    /// What is kept of each call.
+    #[serde(default)]
+    pub recording: Recording,
+}
+
+fn default_virtual_models() -> Vec<String> {
+    vec!["auto".to_owned()]
+}
+
+fn virtual_models(generator: &mut schemars::SchemaGenerator) -> schemars::Schema {
+    let mut schema = schema::models(generator);
+    schema.insert("maxItems".to_owned(), 8.into());
+    schema
+}
+
+choice! {
+    /// Whether a policy chooses.
+    pub enum Mode {
+        /// Chooses a model for every call.
+        Route = "Route",
+        /// Serves the named or the default model.
+        Disabled = "Disabled",
+    }
+    default = Route;
+}
+
+choice! {
+    /// What a real model's name in a request means.
+    pub enum RequestedModel {
+        /// It skips the choice.
+        Use = "Use",
+        /// A model is chosen all the same.
+        Override = "Override",
+    }
+    default = Use;
+}
+
+choice! {
+    /// Where a call's cost is shown.
+    pub enum Annotate {
+        /// In headers only.
+        Headers = "Headers",
+        /// In the body's `usage.cost` too.
+        Body = "Body",
+    }
+    default = Headers;
+}
+
+/// A model that may be chosen.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Candidate {
+    /// Name of the model, as LLMProviders list it. A name that no provider in reach serves makes ResolvedRefs False,
+    /// reason UnknownModel; the other candidates serve on.
+    #[schemars(schema_with = "schema::model")]
+    pub model: String,
+
+    /// The providers that may serve it, at most 16. Default: every LLMProvider of the policy's namespace that lists the
+    /// model. A provider of another namespace must be named here, with its namespace, and must consent.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(min = 1, max = 16))]
+    #[x_kube(merge_strategy = ListMerge::Atomic)]
+    #[x_kube(validation = schema::distinct_references())]
+    pub provider_refs: Vec<Reference>,
+}
+
+/// Another name for a candidate.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ModelAlias {
+    /// The name that callers use.
+    #[schemars(schema_with = "schema::model")]
+    pub name: String,
+
+    /// The candidate that it stands for.
+    #[schemars(schema_with = "schema::model")]
+    pub model: String,
+}
+
+/// What happens when an attempt fails.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Resilience {
+    /// Attempts in all for one call, the first included, 1 to 6. Default: 3. Nothing is repeated once content has
+    /// reached the caller.
+    #[serde(default = "default_attempts")]
+    #[schemars(range(min = 1, max = 6))]
+    pub attempts: i32,
+
+    /// Lowers the providers' `timeouts.firstToken` for this policy's calls; a longer one changes nothing. Default: theirs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "schema::duration")]
+    pub first_token: Option<String>,
+}
+
+impl Default for Resilience {
+    fn default() -> Self {
+        Self { attempts: default_attempts(), first_token: None }
+    }
+}
+
+fn default_attempts() -> i32 {
+    3
+}
+
+/// What is kept of each call.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Recording {
+    /// Metadata (default): decision, attempts, tokens and cost of recent calls are kept in memory for
+    /// `GET /v1/calls/{id}`; no text. None: nothing is kept; costs are counted all the same.
+    #[serde(default)]
+    pub level: RecordingLevel,
+}
+
+choice! {
+    /// How much is kept of a call.
+    pub enum RecordingLevel {
+        /// Nothing.
+        None = "None",
+        /// Decision, attempts, tokens and cost; no text.
+        Metadata = "Metadata",
+    }
+    default = Metadata;
+}

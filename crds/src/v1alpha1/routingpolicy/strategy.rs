@@ -1,0 +1,115 @@
+//! The finer settings of a policy's choice.
+
+use kube::KubeSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::choice::choice;
+use crate::schema::{self, member, rule};
+use crate::shared::Optimizer;
+
+/// Finer settings of the choice; what is absent follows from the objective.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+#[x_kube(validation = rule(
+    "!has(self.optimizer) || self.optimizer != 'Strict' || has(self.maxCostPerCall) || has(self.maxPrice)",
+    "optimizer Strict needs a bound: set maxCostPerCall or maxPrice"))]
+pub struct Strategy {
+    /// MaxScore: highest weighted score. Strict: highest quality within maxCostPerCall or maxPrice. Cheapest: lowest cost.
+    /// Fastest: shortest expected time. ShadowPrice: highest quality minus lambda times cost, lambda steered by spend.
+    /// Default by objective: MaxScore for Quality; Strict for Cost (Cheapest without a bound); Fastest for Speed; for
+    /// Balanced, ShadowPrice with a spendTarget or a budget in USD, else MaxScore.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub optimizer: Option<Optimizer>,
+
+    /// Relative weights of quality, cost and speed in the weighted score. Default: the objective's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub weights: Option<Weights>,
+
+    /// What calls should cost together; ShadowPrice steers towards it. It is no ceiling: that is a Budget. Default: none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub spend_target: Option<SpendTarget>,
+
+    /// The most that one call may be expected to cost, in USD, such as `"0.02"`. Default: no bound.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "schema::positive_decimal")]
+    pub max_cost_per_call: Option<String>,
+
+    /// The highest price in USD per million tokens, input and output blended 3:1, such as `"5"`. Default: no bound.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "schema::positive_decimal")]
+    pub max_price: Option<String>,
+
+    /// Cap on output tokens injected where the caller gives none; bounds what a budget reserves. Default: none is injected
+    /// unless a Strict budget needs one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1, max = 100_000_000))]
+    pub max_output_tokens: Option<i32>,
+
+    /// What happens when no candidate is within the bounds. Cheapest (default): the cheapest one answers. Error: the
+    /// request is refused.
+    #[serde(default)]
+    pub on_infeasible: OnInfeasible,
+}
+
+choice! {
+    /// What happens when no candidate is within the bounds.
+    pub enum OnInfeasible {
+        /// The cheapest candidate answers.
+        Cheapest = "Cheapest",
+        /// The request is refused.
+        Error = "Error",
+    }
+    default = Cheapest;
+}
+
+/// Relative weights; they are divided by their sum.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+#[x_kube(validation = rule("self.quality + self.cost + self.speed > 0", "at least one weight must be above zero"))]
+pub struct Weights {
+    /// Weight of quality, 0 to 1000. Default: 0.
+    #[serde(default)]
+    #[schemars(range(min = 0, max = 1000))]
+    pub quality: i32,
+
+    /// Weight of low cost, 0 to 1000. Default: 0.
+    #[serde(default)]
+    #[schemars(range(min = 0, max = 1000))]
+    pub cost: i32,
+
+    /// Weight of speed, 0 to 1000. Default: 0.
+    #[serde(default)]
+    #[schemars(range(min = 0, max = 1000))]
+    pub speed: i32,
+}
+
+/// What calls should cost together.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+#[x_kube(validation = member("PerThousandCalls", "perThousandCalls"))]
+pub struct SpendTarget {
+    /// PerThousandCalls: an average over calls, set in `perThousandCalls`.
+    #[serde(rename = "type")]
+    pub type_: SpendTargetType,
+
+    /// An average over calls. Only with type PerThousandCalls.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub per_thousand_calls: Option<PerThousandCalls>,
+}
+
+choice! {
+    /// How a spend target is meant.
+    pub enum SpendTargetType {
+        /// An average over calls.
+        PerThousandCalls = "PerThousandCalls",
+    }
+}
+
+/// An average over calls.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct PerThousandCalls {
+    /// What a thousand calls should cost, such as `0.25 USD`.
+    #[schemars(schema_with = "schema::usd_amount")]
+    pub amount: String,
+}
