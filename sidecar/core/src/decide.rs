@@ -10,6 +10,8 @@ mod decision;
 mod filter;
 mod score;
 #[cfg(test)]
+pub(crate) use tests::support as tests_support;
+#[cfg(test)]
 mod tests;
 
 pub use admit::{Admit, admit};
