@@ -15,7 +15,7 @@ use crate::v1alpha1::{ABTest, Budget, BudgetLedger, LLMProvider, RoutingPolicy};
 /// means what it says.
 pub fn all_crds() -> Vec<CustomResourceDefinition> {
     [LLMProvider::crd(), RoutingPolicy::crd(), ABTest::crd(), Budget::crd(), BudgetLedger::crd()]
-        .map(without_nulls)
+        .map(tidied)
         .to_vec()
 }
 
@@ -31,25 +31,28 @@ pub fn manifests() -> Vec<(String, String)> {
     crds.chain(roles).collect()
 }
 
-fn without_nulls(crd: CustomResourceDefinition) -> CustomResourceDefinition {
+fn tidied(crd: CustomResourceDefinition) -> CustomResourceDefinition {
     let mut value = to_value(&crd);
-    strip(&mut value, false);
-    serde_json::from_value(value).expect("a definition stays one without nullable")
+    tidy(&mut value, false);
+    serde_json::from_value(value).expect("a tidied definition is a definition")
 }
 
-/// Drops `nullable` and `title` of schemas; under `properties` keys are names of fields and stay.
-fn strip(value: &mut Value, keys_are_fields: bool) {
+/// Drops `nullable` and `title` of schemas and unwraps descriptions; the keys of `properties` are fields and stay.
+fn tidy(value: &mut Value, keys_are_fields: bool) {
     match value {
         Value::Object(map) => {
             if !keys_are_fields {
                 map.remove("nullable");
                 map.remove("title");
+                if let Some(Value::String(text)) = map.get_mut("description") {
+                    *text = text.replace('\n', " ");
+                }
             }
             for (key, child) in map.iter_mut() {
-                strip(child, !keys_are_fields && key == "properties");
+                tidy(child, !keys_are_fields && key == "properties");
             }
         }
-        Value::Array(items) => items.iter_mut().for_each(|item| strip(item, false)),
+        Value::Array(items) => items.iter_mut().for_each(|item| tidy(item, false)),
         _ => {}
     }
 }

@@ -25,8 +25,8 @@ pub(crate) fn member(value: &str, member: &str) -> Rule {
 /// The rule of a list of references: no two name the same object.
 pub(crate) fn distinct_references() -> Rule {
     rule(
-        "self.all(a, self.exists_one(b, a.name == b.name && \
-         a.?__namespace__.orValue('') == b.?__namespace__.orValue('')))",
+        "self.all(a, self.exists_one(b, a.name == b.name && has(a.__namespace__) == has(b.__namespace__) \
+         && (!has(a.__namespace__) || a.__namespace__ == b.__namespace__)))",
         "name each object once",
     )
 }
@@ -176,6 +176,14 @@ pub(crate) fn big_integer(_: &mut SchemaGenerator) -> Schema {
     json_schema!({ "type": "string", "maxLength": 20, "pattern": "^(0|[1-9][0-9]{0,19})$" })
 }
 
+/// The rule of a selector that may not fit everything.
+pub(crate) fn some_label() -> Rule {
+    rule(
+        "has(self.matchLabels) && size(self.matchLabels) > 0 || has(self.matchExpressions) && size(self.matchExpressions) > 0",
+        "name at least one label in matchLabels or matchExpressions",
+    )
+}
+
 /// A label selector whose lists and strings are bounded.
 pub(crate) fn label_selector(_: &mut SchemaGenerator) -> Schema {
     json_schema!({
@@ -196,10 +204,6 @@ pub(crate) fn label_selector(_: &mut SchemaGenerator) -> Schema {
                 "additionalProperties": { "type": "string", "maxLength": 63 },
             },
         },
-        "x-kubernetes-validations": [{
-            "rule": "size(self.?matchLabels.orValue({})) + size(self.?matchExpressions.orValue([])) > 0",
-            "message": "name at least one label in matchLabels or matchExpressions",
-        }],
     })
 }
 
@@ -223,7 +227,7 @@ fn label_requirement() -> Schema {
             },
         },
         "x-kubernetes-validations": [{
-            "rule": "(self.operator in ['In', 'NotIn']) == (size(self.?values.orValue([])) > 0)",
+            "rule": "(self.operator in ['In', 'NotIn']) == (has(self.values) && size(self.values) > 0)",
             "message": "give values with In and NotIn, and none with Exists and DoesNotExist",
         }],
     })

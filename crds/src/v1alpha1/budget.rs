@@ -48,7 +48,7 @@ pub struct BudgetSpec {
     pub owner: Option<String>,
 
     /// The namespaces whose calls are counted, together. Only in the root namespace (the operator's own); elsewhere
-    /// Accepted is False, reason NotRootNamespace. Absent: the Budget's own namespace.
+    /// Accepted is False, reason NotRootNamespace. Empty: all namespaces. Absent: the Budget's own namespace.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "schema::label_selector")]
     pub namespace_selector: Option<LabelSelector>,
@@ -119,7 +119,7 @@ pub struct CallSelector {
     "self.window == oldSelf.window",
     "a limit keeps its window: add a limit of another name, and remove this one"))]
 #[x_kube(validation = rule(
-    "self.amount.split(' ')[?1] == oldSelf.amount.split(' ')[?1]",
+    "[' USD', ' Tokens', ' Requests'].all(unit, self.amount.endsWith(unit) == oldSelf.amount.endsWith(unit))",
     "a limit keeps its unit: add a limit of another name, and remove this one"))]
 pub struct Limit {
     /// Name of the limit; the ledger's key.

@@ -281,6 +281,7 @@ pub struct AllowedNamespaces {
     /// Labels of the namespaces. Only with `from: Selector`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "schema::label_selector")]
+    #[x_kube(validation = schema::some_label())]
     pub selector: Option<LabelSelector>,
 }
 

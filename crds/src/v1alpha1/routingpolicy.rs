@@ -87,6 +87,7 @@ pub struct RoutingPolicySpec {
     /// namespace, of every namespace.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "schema::label_selector")]
+    #[x_kube(validation = schema::some_label())]
     pub target_selector: Option<LabelSelector>,
 
     /// Decides between policies of the same rank that select the same pod: the higher wins; equal ones go by name.
