@@ -23,18 +23,20 @@ impl Text {
     }
 
     /// Returns the text, borrowed where it holds no escapes. `body` is what the text was scanned in.
-    pub fn decode(self, body: &str) -> Cow<'_, str> {
-        let raw = &body[self.span.range()];
-        if raw.len() == self.decoded_len as usize { Cow::Borrowed(raw) } else { Cow::Owned(decode(raw)) }
+    pub fn decode(self, body: &(impl AsRef<[u8]> + ?Sized)) -> Cow<'_, str> {
+        // Borrows: what the scan has accepted is UTF-8.
+        let raw = String::from_utf8_lossy(&body.as_ref()[self.span.range()]);
+        if self.has_escapes() { Cow::Owned(decode(&raw)) } else { raw }
     }
 
-    /// Counts the characters of the decoded text, without decoding it.
+    /// Counts the characters of the decoded text, without decoding it where it holds no escapes.
     pub fn characters(self, body: &str) -> u64 {
-        let raw = &body.as_bytes()[self.span.range()];
-        if raw.len() == self.decoded_len as usize {
-            return raw.iter().filter(|&&byte| byte & 0xc0 != 0x80).count() as u64;
-        }
-        decode(&body[self.span.range()]).chars().count() as u64
+        let raw = &body[self.span.range()];
+        if self.has_escapes() { decode(raw).chars().count() as u64 } else { raw.chars().count() as u64 }
+    }
+
+    fn has_escapes(self) -> bool {
+        self.span.len() != self.decoded_len as usize
     }
 }
 

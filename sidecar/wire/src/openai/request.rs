@@ -98,7 +98,7 @@ impl ChatRequest {
 
     /// Returns the model that the caller named.
     pub fn model(&self) -> Cow<'_, str> {
-        self.fields.model.decode(self.text())
+        self.fields.model.decode(&self.body)
     }
 
     /// Does the caller want a stream?
@@ -124,7 +124,7 @@ impl ChatRequest {
 
     /// Returns the `user` that the application asserts.
     pub fn user(&self) -> Option<Cow<'_, str>> {
-        self.fields.user.map(|user| user.decode(self.text()))
+        self.fields.user.map(|user| user.decode(&self.body))
     }
 
     /// Does the request offer tools (or their ancestor, functions)?
@@ -174,9 +174,5 @@ impl ChatRequest {
     /// Is everything that costs input tokens inside the body? Not so with parts that name a file kept elsewhere.
     pub fn input_is_bounded(&self) -> bool {
         !self.fields.has_foreign_parts
-    }
-
-    fn text(&self) -> &str {
-        std::str::from_utf8(&self.body).expect("the scan refuses what is not UTF-8")
     }
 }

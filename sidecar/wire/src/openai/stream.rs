@@ -13,6 +13,7 @@ mod event;
 mod frames;
 #[cfg(test)]
 mod tests;
+mod write;
 
 use bytes::Bytes;
 use pointsman_config::money::Nano;
@@ -21,14 +22,11 @@ use smallvec::SmallVec;
 
 use self::event::{Chunk, Payload};
 use self::frames::Frames;
-use super::error::{ErrorBody, ProviderError};
-use super::usage::{self, Found, Reported};
+pub use self::write::{DONE, error_event, usage_chunk};
+use super::error::ProviderError;
+use super::usage::{Found, Reported};
 use crate::body::{Spliced, Splicer};
 use crate::estimate;
-use crate::json::write_string;
-
-/// The end of every complete stream.
-pub const DONE: Bytes = Bytes::from_static(b"data: [DONE]\n\n");
 
 /// The longest event, and so the longest line, that is read.
 pub const LONGEST_EVENT: usize = 1024 * 1024;
@@ -55,7 +53,7 @@ pub enum Ending {
 }
 
 /// What has been seen so far.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Seen {
     /// Identity of the answer, from the first chunk that names a model.
     pub head: Option<Head>,
@@ -89,7 +87,7 @@ pub struct Head {
 }
 
 /// The watcher of one stream.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct StreamWatch {
     wanted: Wanted,
     frames: Frames,
@@ -262,29 +260,4 @@ fn push(forward: &mut Forward, bytes: Bytes) {
     if !bytes.is_empty() {
         forward.push(bytes);
     }
-}
-
-/// Renders the event that ends a stream which cannot go on. No `[DONE]` may follow it: what came is incomplete.
-pub fn error_event(message: &str, kind: &str, code: &str) -> Bytes {
-    let body = ErrorBody {
-        message: message.to_owned(),
-        kind: kind.to_owned(),
-        param: None,
-        code: Some(code.to_owned()),
-    };
-    Bytes::from([b"data: ", &body.to_json()[..], b"\n\n"].concat())
-}
-
-/// Renders the usage chunk, for a caller who asked for it and a provider who did not send it.
-pub fn usage_chunk(head: &Head, usage: &Usage, cost: Option<Nano>) -> Bytes {
-    let mut out = b"data: {\"id\":".to_vec();
-    write_string(&mut out, &head.id);
-    out.extend(
-        format!(",\"object\":\"chat.completion.chunk\",\"created\":{},\"model\":", head.created).as_bytes(),
-    );
-    write_string(&mut out, &head.model);
-    out.extend(b",\"choices\":[],\"usage\":");
-    usage::write(&mut out, usage, cost);
-    out.extend(b"}\n\n");
-    out.into()
 }

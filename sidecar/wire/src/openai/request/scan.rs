@@ -1,11 +1,13 @@
-//! The scan: from the body to [`Fields`], in one pass.
+//! The scan: from the body to [`Fields`], in one pass. Here the members of the request itself.
+
+mod messages;
 
 use std::borrow::Cow;
 
 use bytes::Bytes;
 
-use super::{Fields, Limit, MessageText, RequestError, StreamOptions};
-use crate::json::{Cursor, Kind, Text, text_of};
+use super::{Fields, Limit, RequestError, StreamOptions};
+use crate::json::{Cursor, Kind, Span, Text, text_of};
 
 type Result<T> = std::result::Result<T, RequestError>;
 type Field = Cow<'static, str>;
@@ -179,7 +181,7 @@ impl Scan<'_> {
     }
 
     /// Reads a number that must be whole and positive.
-    fn positive(&self, span: crate::json::Span, name: &'static str, expected: &'static str) -> Result<u64> {
+    fn positive(&self, span: Span, name: &'static str, expected: &'static str) -> Result<u64> {
         let digits = &self.cursor.text()[span.range()];
         if digits.contains(['.', 'e', 'E']) {
             return Err(RequestError::WrongType { field: name.into(), expected });
@@ -228,140 +230,6 @@ impl Scan<'_> {
         Ok(())
     }
 
-    fn messages(&mut self) -> Result<()> {
-        let expected = "an array with at least one message";
-        if self.cursor.kind()? != Kind::Array {
-            return Err(RequestError::WrongType { field: "messages".into(), expected });
-        }
-        let mut items = self.cursor.items()?;
-        while items.next(&mut self.cursor)? {
-            self.message()?;
-            self.fields.messages += 1;
-        }
-        if self.fields.messages == 0 {
-            return Err(RequestError::OutOfRange { field: "messages".into(), expected });
-        }
-        Ok(())
-    }
-
-    fn message(&mut self) -> Result<()> {
-        let index = self.fields.messages;
-        let field = |name: &str| field_of(index, name);
-        if self.cursor.kind()? != Kind::Object {
-            let expected = "an object with `role` and `content`";
-            return Err(RequestError::WrongType { field: field(""), expected });
-        }
-        let first_text = self.fields.texts.len();
-        let mut seen = Seen::default();
-        let mut role = None;
-        let mut members = self.cursor.members()?;
-        while let Some(key) = members.next(&mut self.cursor)? {
-            match &*key {
-                "role" => {
-                    seen.once(0, || field(".role"))?;
-                    role = self.string_or_null(|| field(".role"))?;
-                }
-                "content" => {
-                    seen.once(1, || field(".content"))?;
-                    self.content(index)?;
-                }
-                "tool_calls" | "function_call" => {
-                    self.fields.schema_bytes += self.cursor.skip()?.len() as u64;
-                }
-                _ => {
-                    self.cursor.skip()?;
-                }
-            }
-        }
-        let Some(role) = role else {
-            return Err(RequestError::Missing {
-                field: field(".role"),
-                remedy: "name who speaks, for instance \"user\"",
-            });
-        };
-        let from_user = role.decode(self.cursor.text()) == "user";
-        self.fields.texts[first_text..].iter_mut().for_each(|text| text.from_user = from_user);
-        Ok(())
-    }
-
-    fn content(&mut self, message: u32) -> Result<()> {
-        match self.cursor.kind()? {
-            Kind::Null => self.cursor.skip().map(|_| ()).map_err(Into::into),
-            Kind::String => {
-                let text = self.cursor.string()?;
-                self.keep(message, text);
-                Ok(())
-            }
-            Kind::Array => self.parts(message),
-            Kind::Object | Kind::Number | Kind::Bool => Err(RequestError::WrongType {
-                field: field_of(message, ".content"),
-                expected: "a string or an array of parts",
-            }),
-        }
-    }
-
-    fn parts(&mut self, message: u32) -> Result<()> {
-        let mut items = self.cursor.items()?;
-        while items.next(&mut self.cursor)? {
-            match self.cursor.kind()? {
-                Kind::Object => self.part(message)?,
-                Kind::String => {
-                    let text = self.cursor.string()?;
-                    self.keep(message, text);
-                }
-                Kind::Array | Kind::Number | Kind::Bool | Kind::Null => {
-                    let expected = "parts that are objects with a `type`";
-                    return Err(RequestError::WrongType { field: field_of(message, ".content"), expected });
-                }
-            }
-        }
-        Ok(())
-    }
-
-    fn part(&mut self, message: u32) -> Result<()> {
-        let start = self.cursor.position();
-        let mut seen = Seen::default();
-        let mut part = Part::Text;
-        let mut members = self.cursor.members()?;
-        while let Some(key) = members.next(&mut self.cursor)? {
-            match &*key {
-                "type" => {
-                    seen.once(0, || field_of(message, ".content[].type"))?;
-                    let name = self.string_or_null(|| field_of(message, ".content[].type"))?;
-                    let name = name.map(|name| name.decode(self.cursor.text()));
-                    part = part.max(Part::named(name.as_deref().unwrap_or_default()));
-                }
-                "image_url" => {
-                    self.cursor.skip()?;
-                    part = Part::Image;
-                }
-                "text" | "refusal" if self.cursor.kind()? == Kind::String => {
-                    seen.once(1, || field_of(message, ".content[].text"))?;
-                    let text = self.cursor.string()?;
-                    self.keep(message, text);
-                }
-                _ => {
-                    self.cursor.skip()?;
-                }
-            }
-        }
-        let has_type = seen.0 & 1 != 0;
-        match part {
-            Part::Text if has_type => {}
-            Part::Text | Part::Foreign => self.fields.has_foreign_parts = true,
-            Part::Image => {
-                self.fields.images += 1;
-                self.fields.image_bytes += self.cursor.span_since(start).len() as u64;
-            }
-        }
-        Ok(())
-    }
-
-    fn keep(&mut self, message: u32, text: Text) {
-        self.fields.text_bytes += u64::from(text.decoded_len);
-        self.fields.texts.push(MessageText { message, from_user: false, text });
-    }
-
     fn boolean(&mut self, field: impl FnOnce() -> Field) -> Result<Option<bool>> {
         match self.cursor.kind()? {
             Kind::Bool => Ok(Some(self.cursor.boolean()?)),
@@ -386,28 +254,6 @@ impl Scan<'_> {
     }
 }
 
-/// What a part of a message costs, the greater winning where `type` and members disagree.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-enum Part {
-    Text,
-    Foreign,
-    Image,
-}
-
-impl Part {
-    fn named(name: &str) -> Part {
-        match name {
-            "text" | "input_text" | "refusal" | "input_audio" => Part::Text,
-            "image_url" | "input_image" => Part::Image,
-            _ => Part::Foreign,
-        }
-    }
-}
-
 fn missing(field: &'static str, remedy: &'static str) -> RequestError {
     RequestError::Missing { field: field.into(), remedy }
-}
-
-fn field_of(message: u32, rest: &str) -> Field {
-    format!("messages[{message}]{rest}").into()
 }

@@ -22,9 +22,8 @@ impl ChatRequest {
     }
 
     fn join(&self, wanted: impl Fn(&MessageText) -> bool) -> Cow<'_, str> {
-        let body = self.text();
         let mut texts =
-            self.fields.texts.iter().filter(|text| wanted(text)).map(|text| text.text.decode(body));
+            self.fields.texts.iter().filter(|text| wanted(text)).map(|text| text.text.decode(&self.body));
         let mut joined = texts.next().unwrap_or_default();
         for text in texts {
             let joined = joined.to_mut();

@@ -4,7 +4,7 @@ use bytes::Bytes;
 use memchr::memchr;
 
 /// The event that is still coming in.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Frames {
     held: Vec<u8>,
     line: Line,
