@@ -7,6 +7,7 @@
 pub mod certificates;
 pub mod control_plane;
 pub mod process;
+pub mod provider;
 mod skip;
 mod wait;
 mod watchdog;

@@ -63,7 +63,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn ends_even_when_the_check_hangs() {
-        let hangs = wait_for("an answer", LONG, || std::future::pending::<anyhow::Result<Option<()>>>());
+        let hangs = wait_for("an answer", LONG, std::future::pending::<anyhow::Result<Option<()>>>);
         assert!(format!("{:#}", hangs.await.unwrap_err()).contains("the check itself did not come back"));
     }
 }
