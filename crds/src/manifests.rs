@@ -11,8 +11,8 @@ use crate::v1alpha1::{ABTest, Budget, BudgetLedger, LLMProvider, RoutingPolicy};
 
 /// The CustomResourceDefinitions, ready to be installed.
 ///
-/// Use these rather than `Kind::crd()`: they refuse an explicit `null` where a value is optional, so that CEL's `has()`
-/// means what it says.
+/// Use these rather than `Kind::crd()`: here `null` is not a value of optional fields, so that CEL's `has()` means what it
+/// says.
 pub fn all_crds() -> Vec<CustomResourceDefinition> {
     [LLMProvider::crd(), RoutingPolicy::crd(), ABTest::crd(), Budget::crd(), BudgetLedger::crd()]
         .map(tidied)
@@ -37,13 +37,16 @@ fn tidied(crd: CustomResourceDefinition) -> CustomResourceDefinition {
     serde_json::from_value(value).expect("a tidied definition is a definition")
 }
 
-/// Drops `nullable` and `title` of schemas and unwraps descriptions; the keys of `properties` are fields and stay.
+/// Drops nulls and titles from schemas and unwraps descriptions; the keys of `properties` are fields and stay.
 fn tidy(value: &mut Value, keys_are_fields: bool) {
     match value {
         Value::Object(map) => {
             if !keys_are_fields {
                 map.remove("nullable");
                 map.remove("title");
+                if let Some(Value::Array(values)) = map.get_mut("enum") {
+                    values.retain(|value| !value.is_null());
+                }
                 if let Some(Value::String(text)) = map.get_mut("description") {
                     *text = text.replace('\n', " ");
                 }

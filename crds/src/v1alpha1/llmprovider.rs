@@ -355,8 +355,8 @@ fn header_value(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
 #[x_kube(validation = rule(
-    "duration(self.connect) <= duration(self.total) && duration(self.firstToken) <= duration(self.total) \
-     && duration(self.idle) <= duration(self.total)",
+    "[self.connect, self.firstToken, self.idle, self.total].exists(t, !t.matches('^([0-9]{1,5}(h|m|s|ms)){1,4}$')) \
+     || [self.connect, self.firstToken, self.idle].all(t, duration(t) <= duration(self.total))",
     "total bounds the whole attempt: make it at least as long as connect, firstToken and idle"))]
 pub struct Timeouts {
     /// To connect, TLS included. Default: 2s.
