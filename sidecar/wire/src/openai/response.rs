@@ -204,6 +204,8 @@ pub(super) fn string(cursor: &mut Cursor<'_>) -> Result<Option<Text>, SyntaxErro
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used)]
+
     use pointsman_config::usage::Usage;
 
     use super::*;

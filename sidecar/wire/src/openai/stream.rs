@@ -99,7 +99,7 @@ pub struct StreamWatch {
 enum Verdict {
     Keep,
     Drop,
-    Replace(Spliced),
+    Replace(Box<Spliced>),
 }
 
 impl StreamWatch {
@@ -217,7 +217,9 @@ impl StreamWatch {
         }
         let cost = chunk.usage.reported.known().and_then(|usage| price(&usage));
         match (cost, payload.offset) {
-            (Some(cost), Some(offset)) => Verdict::Replace(annotate(event, offset, &chunk.usage, cost)),
+            (Some(cost), Some(offset)) => {
+                Verdict::Replace(annotate(event, offset, &chunk.usage, cost).into())
+            }
             _ => Verdict::Keep,
         }
     }

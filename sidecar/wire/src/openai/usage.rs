@@ -193,6 +193,8 @@ pub(super) fn write(out: &mut Vec<u8>, usage: &Usage, cost: Option<Nano>) {
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used)]
+
     use super::*;
 
     fn check(json: &str, expected: Reported) {
