@@ -183,7 +183,13 @@ impl StreamWatch {
         end
     }
 
+    /// After an error event nothing more is forwarded, for no `[DONE]` may follow it; usage is still read.
     fn judge(&mut self, event: &[u8], price: &impl Fn(&Usage) -> Option<Nano>) -> Verdict {
+        let verdict = self.read(event, price);
+        if self.seen.error.is_some() { Verdict::Drop } else { verdict }
+    }
+
+    fn read(&mut self, event: &[u8], price: &impl Fn(&Usage) -> Option<Nano>) -> Verdict {
         let Some(payload) = Payload::of(event) else { return Verdict::Keep };
         if payload.is_done() {
             self.seen.done = true;

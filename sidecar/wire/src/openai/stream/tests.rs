@@ -135,8 +135,9 @@ fn a_malformed_event_is_skipped_and_counted() {
 #[test]
 fn an_error_event_is_kept_back_and_cuts_the_stream() {
     let error = r#"data: {"error":{"message":"busy","type":"overloaded_error","code":null}}"#;
-    let outcome = free(UNASKED, &events(&[HI, error, "data: [DONE]"]));
-    assert_eq!(outcome.forwarded, events(&[HI, "data: [DONE]"]));
+    let outcome = free(ASKED, &events(&[HI, error, USAGE, "data: [DONE]"]));
+    assert_eq!(outcome.forwarded, events(&[HI]));
+    assert!(outcome.seen.usage.known().is_some());
     let error = outcome.seen.error.unwrap();
     assert_eq!((error.class, error.message.as_str()), (ErrorClass::Overloaded, "busy"));
     assert_eq!(outcome.ending, Ending::Cut);
