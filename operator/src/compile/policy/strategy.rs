@@ -1,0 +1,88 @@
+//! The finer settings of a choice, from strings to values.
+
+use pointsman_config::amount::{Amount, Unit};
+use pointsman_config::money::{Nano, PricePerMillion};
+use pointsman_config::policy::{self, OnInfeasible, Weights};
+use pointsman_crds::shared::{Objective, Optimizer};
+use pointsman_crds::v1alpha1::routingpolicy::{self as api, SpendTarget};
+
+use crate::compile::problem::{Problems, Reason};
+
+const PATH: &str = "spec.strategy";
+
+/// Compiles the settings; absent ones are those of the objective.
+pub(super) fn compile(strategy: Option<&api::Strategy>, problems: &mut Problems) -> Option<policy::Strategy> {
+    let Some(strategy) = strategy else { return Some(policy::Strategy::default()) };
+    let max_cost_per_call = match &strategy.max_cost_per_call {
+        Some(text) => Some(problems.take(&format!("{PATH}.maxCostPerCall"), Nano::parse_usd(text))?),
+        None => None,
+    };
+    let max_price = match &strategy.max_price {
+        Some(text) => Some(problems.take(&format!("{PATH}.maxPrice"), PricePerMillion::parse_usd(text))?),
+        None => None,
+    };
+    let spend_per_thousand_calls = match &strategy.spend_target {
+        Some(target) => Some(spend_target(target, problems)?),
+        None => None,
+    };
+    if strategy.optimizer == Some(Optimizer::Strict) && max_cost_per_call.is_none() && max_price.is_none() {
+        let message = "optimizer Strict needs a bound: set maxCostPerCall or maxPrice";
+        problems.add(format!("{PATH}.optimizer"), Reason::Invalid, message);
+    }
+    Some(policy::Strategy {
+        optimizer: strategy.optimizer.map(optimizer),
+        weights: strategy.weights.as_ref().map(weights),
+        spend_per_thousand_calls,
+        max_cost_per_call,
+        max_price,
+        max_output_tokens: strategy.max_output_tokens.and_then(|tokens| u64::try_from(tokens).ok()),
+        on_infeasible: on_infeasible(strategy.on_infeasible),
+    })
+}
+
+fn spend_target(target: &SpendTarget, problems: &mut Problems) -> Option<Nano> {
+    let path = format!("{PATH}.spendTarget.perThousandCalls.amount");
+    let Some(average) = &target.per_thousand_calls else {
+        problems.add(path, Reason::Invalid, "type PerThousandCalls needs perThousandCalls.amount");
+        return None;
+    };
+    let amount = problems.take(&path, Amount::parse(&average.amount))?;
+    if amount.unit != Unit::Usd {
+        problems.add(path, Reason::Invalid, "a spend target is money: write 0.25 USD");
+        return None;
+    }
+    Some(Nano(amount.value))
+}
+
+fn weights(weights: &api::Weights) -> Weights {
+    let weight = |value: i32| u32::try_from(value).unwrap_or_default();
+    Weights { quality: weight(weights.quality), cost: weight(weights.cost), speed: weight(weights.speed) }
+}
+
+fn on_infeasible(on_infeasible: api::OnInfeasible) -> OnInfeasible {
+    match on_infeasible {
+        api::OnInfeasible::Cheapest => OnInfeasible::Cheapest,
+        api::OnInfeasible::Error => OnInfeasible::Error,
+    }
+}
+
+/// The objective in the contract's words.
+pub(super) fn objective(objective: Objective) -> policy::Objective {
+    match objective {
+        Objective::Balanced => policy::Objective::Balanced,
+        Objective::Quality => policy::Objective::Quality,
+        Objective::Cost => policy::Objective::Cost,
+        Objective::Speed => policy::Objective::Speed,
+    }
+}
+
+/// The optimizer in the contract's words.
+pub(super) fn optimizer(optimizer: Optimizer) -> policy::Optimizer {
+    match optimizer {
+        Optimizer::MaxScore => policy::Optimizer::MaxScore,
+        Optimizer::Strict => policy::Optimizer::Strict,
+        Optimizer::Cheapest => policy::Optimizer::Cheapest,
+        Optimizer::Fastest => policy::Optimizer::Fastest,
+        Optimizer::ShadowPrice => policy::Optimizer::ShadowPrice,
+    }
+}
