@@ -99,7 +99,7 @@ pub(super) async fn complete(
     }
     match fault.at(Point::Head) {
         Act::GoOn => {}
-        Act::Cut => return Err(call.cut()),
+        Act::Cut => return Err(call.reset()),
         Act::Hold => release.changed().await.map_err(|_| Broken)?,
         Act::Wait(time) => tokio::time::sleep(time).await,
     }
@@ -181,11 +181,16 @@ impl Call {
         self.state.books.end(self.entry, outcome);
     }
 
-    /// Ends the call and has its connection reset.
+    /// Ends the call and has its connection closed.
     fn cut(&mut self) -> Broken {
         self.end(Outcome::Cut);
-        self.cord.pull();
         Broken
+    }
+
+    /// Ends the call and has its connection reset.
+    fn reset(&mut self) -> Broken {
+        self.cord.pull();
+        self.cut()
     }
 }
 

@@ -16,7 +16,8 @@ pub enum Fault {
     None,
     /// Answers with this status, these headers and this body, at no charge.
     Status { status: u16, headers: Vec<(String, String)>, body: String },
-    /// Resets the connection at this point.
+    /// Ends the connection at this point: by a reset at [`Point::Head`], later by closing it in the middle of the body. (A
+    /// reset would take words with it that are still on their way.)
     Cut(Point),
     /// Says nothing more from this point on, until [`super::Provider::release`].
     Hold(Point),
