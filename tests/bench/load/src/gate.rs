@@ -1,0 +1,269 @@
+//! The gates: what is counted, not timed, and therefore repeats.
+//!
+//! Each count is taken over a short and a long run of its own; the difference, divided by the difference in requests,
+//! holds neither start nor stop. Limits stand in `tests/bench/gates.json`.
+
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+use std::fs;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::thread::sleep;
+use std::time::Duration;
+
+use anyhow::{Context, Result, ensure};
+use serde::{Deserialize, Serialize};
+
+use crate::load;
+use crate::process::{Placement, tree};
+use crate::prompt::Prompt;
+use crate::target::{Kind, Programs};
+
+/// Requests of the short and of the long run.
+const INSTRUCTIONS_OVER: [u64; 2] = [500, 3500];
+const ALLOCATIONS_OVER: [u64; 2] = [200, 1200];
+const SYSCALLS_OVER: [u64; 2] = [200, 1200];
+/// One connection: every request then takes the same way, with nothing batched.
+const CONNECTIONS: usize = 1;
+
+/// The committed limits.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Limits {
+    pub instructions_per_request_at_most_times_bare: f64,
+    pub instructions_goal_times_bare: f64,
+    pub syscalls_per_request_of_the_data_thread: f64,
+    pub allocations_per_request: f64,
+    pub allocations_tolerance: f64,
+}
+
+impl Limits {
+    pub fn read(path: &Path) -> Result<Self> {
+        let text = fs::read_to_string(path).with_context(|| format!("failed to read {}", path.display()))?;
+        serde_json::from_str(&text).with_context(|| format!("failed to parse {}", path.display()))
+    }
+}
+
+/// One gate's outcome.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Gate {
+    pub name: String,
+    pub ours: f64,
+    pub bare: f64,
+    pub limit: String,
+    pub pass: bool,
+    pub detail: String,
+}
+
+pub struct Gates<'a> {
+    pub programs: &'a Programs,
+    pub upstream: SocketAddr,
+    pub folder: &'a Path,
+    pub limits: &'a Limits,
+}
+
+impl Gates<'_> {
+    pub fn instructions(&self) -> Result<Gate> {
+        let count = |kind, requests| self.count_instructions(kind, requests);
+        let [bare, ours] = self.per_request(INSTRUCTIONS_OVER, count)?;
+        let ratio = ours / bare;
+        let limit = self.limits.instructions_per_request_at_most_times_bare;
+        let goal = self.limits.instructions_goal_times_bare;
+        Ok(Gate {
+            name: "user instructions per request".to_owned(),
+            ours,
+            bare,
+            limit: format!("<= {limit} x bare"),
+            pass: ratio <= limit,
+            detail: format!("{ratio:.3} x bare; the goal is {goal}"),
+        })
+    }
+
+    pub fn allocations(&self) -> Result<Gate> {
+        let [bare, ours] =
+            self.per_request(ALLOCATIONS_OVER, |kind, requests| self.count_allocations(kind, requests))?;
+        let (expected, tolerance) = (self.limits.allocations_per_request, self.limits.allocations_tolerance);
+        Ok(Gate {
+            name: "allocations per request".to_owned(),
+            ours,
+            bare,
+            limit: format!("<= {expected} + {tolerance}"),
+            pass: ours <= expected + tolerance,
+            detail: if ours < expected - tolerance {
+                format!("fewer than the committed {expected}: lower it")
+            } else {
+                "stated, and not growing".to_owned()
+            },
+        })
+    }
+
+    pub fn syscalls(&self) -> Result<Gate> {
+        let [bare, ours] = [self.syscalls_of(Kind::Bare)?, self.syscalls_of(Kind::Pointsman)?];
+        let expected = self.limits.syscalls_per_request_of_the_data_thread;
+        let total = |calls: &Calls| calls.values().sum::<f64>();
+        Ok(Gate {
+            name: "system calls per request, data thread".to_owned(),
+            ours: total(&ours.data),
+            bare: total(&bare.data),
+            limit: format!("{expected}"),
+            pass: (total(&ours.data) - expected).abs() < 0.02,
+            detail: format!("{}; other threads {:.3}", listed(&ours.data), total(&ours.others)),
+        })
+    }
+
+    /// Bare first, then ours: the two are compared within one run.
+    fn per_request(&self, over: [u64; 2], count: impl Fn(Kind, u64) -> Result<u64>) -> Result<[f64; 2]> {
+        let mut result = [0.0; 2];
+        for (kind, result) in [Kind::Bare, Kind::Pointsman].into_iter().zip(&mut result) {
+            let [short, long] = [count(kind, over[0])?, count(kind, over[1])?];
+            ensure!(
+                long > short,
+                "{} counted {long} over the long run and {short} over the short one",
+                kind.name()
+            );
+            *result = (long - short) as f64 / (over[1] - over[0]) as f64;
+        }
+        Ok(result)
+    }
+
+    fn count_instructions(&self, kind: Kind, requests: u64) -> Result<u64> {
+        let folder = self.folder.join(format!("instructions-{}-{requests}", kind.name()));
+        let options =
+            ["--tool=cachegrind", "--cache-sim=no", "--branch-sim=no", "--cachegrind-out-file=/dev/null"];
+        let report = self.under_valgrind(kind, requests, &folder, &options)?;
+        figure_after(&report, "I   refs:")
+    }
+
+    fn count_allocations(&self, kind: Kind, requests: u64) -> Result<u64> {
+        let folder = self.folder.join(format!("allocations-{}-{requests}", kind.name()));
+        let options = ["--tool=dhat", "--dhat-out-file=/dev/null"];
+        let report = self.under_valgrind(kind, requests, &folder, &options)?;
+        let total =
+            report.lines().find_map(|line| line.split("Total:").nth(1)).context("dhat reports no total")?;
+        figure_after(total, "bytes in")
+    }
+
+    fn under_valgrind(&self, kind: Kind, requests: u64, folder: &Path, options: &[&str]) -> Result<String> {
+        fs::create_dir_all(folder)?;
+        let report = folder.join("valgrind.log");
+        let mut wrapper: Vec<OsString> = vec!["valgrind".into()];
+        wrapper.extend(options.iter().map(OsString::from));
+        wrapper.push(format!("--log-file={}", report.display()).into());
+        let target = self.programs.start(kind, &Placement::anywhere(), &wrapper, self.upstream, folder)?;
+        load::closed(target.address, Prompt::Small, CONNECTIONS, requests)?.faultless()?;
+        target.running.stop(None)?;
+        fs::read_to_string(&report).with_context(|| format!("failed to read {}", report.display()))
+    }
+
+    fn syscalls_of(&self, kind: Kind) -> Result<Threads> {
+        let [short, long] = [self.trace(kind, SYSCALLS_OVER[0])?, self.trace(kind, SYSCALLS_OVER[1])?];
+        let requests = (SYSCALLS_OVER[1] - SYSCALLS_OVER[0]) as f64;
+        let difference = |short: &Calls, long: &Calls| -> Calls {
+            let names = short.keys().chain(long.keys());
+            let rate =
+                |name: &String| (long.get(name).unwrap_or(&0.0) - short.get(name).unwrap_or(&0.0)) / requests;
+            names.map(|name| (name.clone(), rate(name))).filter(|(_, rate)| *rate != 0.0).collect()
+        };
+        Ok(Threads {
+            data: difference(&short.data, &long.data),
+            others: difference(&short.others, &long.others),
+        })
+    }
+
+    fn trace(&self, kind: Kind, requests: u64) -> Result<Threads> {
+        let folder = self.folder.join(format!("syscalls-{}-{requests}", kind.name()));
+        fs::create_dir_all(&folder)?;
+        let prefix = folder.join("thread");
+        let wrapper: Vec<OsString> = vec![
+            "strace".into(),
+            "--follow-forks".into(),
+            "--output-separately".into(),
+            "--output".into(),
+            prefix.into(),
+        ];
+        let target = self.programs.start(kind, &Placement::anywhere(), &wrapper, self.upstream, &folder)?;
+        load::closed(target.address, Prompt::Small, CONNECTIONS, requests)?.faultless()?;
+        // Both runs hold the end of the connection, or neither does.
+        sleep(Duration::from_millis(300));
+        // strace itself would let go of the program and leave it running.
+        let traced = tree(target.running.pid()).get(1).copied().context("strace has started nothing")?;
+        target.running.stop(Some(traced))?;
+        Threads::read(&folder)
+    }
+}
+
+type Calls = BTreeMap<String, f64>;
+
+/// System calls by name: of the thread that moves the bytes, and of all others.
+#[derive(Default)]
+struct Threads {
+    data: Calls,
+    others: Calls,
+}
+
+impl Threads {
+    fn read(folder: &Path) -> Result<Self> {
+        let mut threads = Vec::new();
+        for entry in fs::read_dir(folder)? {
+            let path: PathBuf = entry?.path();
+            if path.file_name().is_some_and(|name| name.to_string_lossy().starts_with("thread.")) {
+                threads.push(calls(&fs::read_to_string(path)?));
+            }
+        }
+        let sent = |calls: &Calls| {
+            ["sendto", "sendmsg", "write", "writev"].iter().filter_map(|name| calls.get(*name)).sum::<f64>()
+        };
+        threads.sort_by(|a, b| sent(b).total_cmp(&sent(a)));
+        let mut rest = threads.into_iter();
+        let data = rest.next().context("strace has written nothing")?;
+        let mut others = Calls::new();
+        for (name, count) in rest.flatten() {
+            *others.entry(name).or_default() += count;
+        }
+        Ok(Threads { data, others })
+    }
+}
+
+/// Counts the lines of a trace by name. A wait that ended by its timeout counts time, not requests, and is left out.
+fn calls(trace: &str) -> Calls {
+    let mut calls = Calls::new();
+    for line in trace.lines().filter(|line| line.starts_with(|first: char| first.is_ascii_lowercase())) {
+        let Some((name, rest)) = line.split_once('(') else { continue };
+        if name.starts_with("epoll_") && name.contains("wait") && rest.ends_with(" = 0") {
+            continue;
+        }
+        *calls.entry(name.to_owned()).or_default() += 1.0;
+    }
+    calls
+}
+
+fn listed(calls: &Calls) -> String {
+    let one = |(name, rate): (&String, &f64)| format!("{name} {rate:.3}");
+    calls.iter().map(one).collect::<Vec<_>>().join(", ")
+}
+
+/// The number with thousands separators that follows a label.
+fn figure_after(text: &str, label: &str) -> Result<u64> {
+    let rest = text.split(label).nth(1).with_context(|| format!("no {label:?} in the report:\n{text}"))?;
+    let digits = rest.split_whitespace().next().unwrap_or_default().replace(',', "");
+    digits.parse().with_context(|| format!("{digits:?} after {label:?} is not a number"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{calls, figure_after};
+
+    #[test]
+    fn reads_figures_with_thousands_separators() {
+        assert_eq!(figure_after("==7== I   refs:      1,234,567\n", "I   refs:").unwrap(), 1_234_567);
+        assert!(figure_after("nothing", "I   refs:").is_err());
+    }
+
+    #[test]
+    fn counts_calls_but_no_waits_that_timed_out() {
+        let trace = "recvfrom(7, \"a(b\", 8192, 0, NULL, NULL) = 3\nepoll_wait(4, [], 1024, 50) = 0\n\
+                     epoll_wait(4, [{events=EPOLLIN}], 1024, 50) = 1\n--- SIGTERM {si_signo=SIGTERM} ---\n+++ exited with 0 +++\n";
+        let counted: Vec<(String, f64)> = calls(trace).into_iter().collect();
+        assert_eq!(counted, [("epoll_wait".to_owned(), 1.0), ("recvfrom".to_owned(), 1.0)]);
+    }
+}
