@@ -98,7 +98,13 @@ impl Programs {
                 fs::write(manifests.join("bench.yaml"), fill(POINTSMAN))?;
                 let mut words: Vec<OsString> =
                     vec![self.pointsman.clone().into(), "run".into(), manifests.into()];
-                words.extend(["--listen".into(), listen.to_string().into()]);
+                words.extend([
+                    "--listen".into(),
+                    listen.to_string().into(),
+                    "--drain-timeout".into(),
+                    "2s".into(),
+                ]);
+                words.extend(["--state-dir".into(), folder.join("state").into()]);
                 words
             }
         })
