@@ -52,8 +52,8 @@ use crate::schema::{self, member, rule};
     "self.type != 'Simulated' || (!has(self.endpoint) && !has(self.auth))",
     "a Simulated provider runs inside the data plane: remove endpoint and auth"))]
 #[x_kube(validation = rule(
-    "!(self.type in ['VLLM', 'TGI', 'OpenAICompatible']) || has(self.endpoint)",
-    "types VLLM, TGI and OpenAICompatible have no address of their own: set endpoint"))]
+    "!(self.type in ['Ollama', 'VLLM', 'TGI', 'OpenAICompatible']) || has(self.endpoint)",
+    "types Ollama, VLLM, TGI and OpenAICompatible have no address of their own: set endpoint"))]
 #[x_kube(validation = rule(
     "self.type in ['Ollama', 'VLLM', 'TGI', 'OpenAICompatible', 'Simulated'] || has(self.auth)",
     "this type wants a key: set auth.apiKey.secretRef.name, or auth.type: None to send none"))]
@@ -71,7 +71,8 @@ pub struct LLMProviderSpec {
     #[serde(rename = "type")]
     pub type_: ProviderType,
 
-    /// Where requests go. Default: the address of `type`; types VLLM, TGI and OpenAICompatible have none and need it.
+    /// Where requests go. Default: the address of `type`; types Ollama, VLLM, TGI and OpenAICompatible have none and
+    /// need it.
     /// A host other than the type's own must be named in the Secret's annotation `pointsman.dev/allowed-hosts`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub endpoint: Option<Endpoint>,

@@ -20,18 +20,21 @@ pub struct Model {
     pub provider_model: Option<String>,
 
     /// What the model can do: Chat, Vision (images as input), Tools, StructuredOutput (answers that follow a JSON schema),
-    /// Reasoning. A request that needs what is not listed is not sent here. Default: the catalogue's, else Chat.
+    /// Reasoning. A request with images, tools or a JSON schema is not sent to a model that does not list them; Chat is
+    /// taken for granted, Reasoning only described. Default: the catalogue's, else Chat.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(min = 1, max = 5))]
     #[x_kube(merge_strategy = ListMerge::Set)]
     pub capabilities: Vec<Capability>,
 
-    /// Input plus output tokens that fit. Larger requests are not sent here. Default: the catalogue's, else no limit.
+    /// Input plus output tokens that fit, 1 to 100000000. Larger requests are not sent here. Default: the catalogue's,
+    /// else no limit.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 1, max = 100_000_000))]
     pub context_window: Option<i32>,
 
-    /// The most output tokens of one answer; bounds what a budget reserves. Default: the catalogue's, else no limit.
+    /// The most output tokens of one answer, 1 to 100000000; bounds what a budget reserves. Default: the catalogue's, else
+    /// a cautious guess where a budget must know a bound.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 1, max = 100_000_000))]
     pub max_output_tokens: Option<i32>,

@@ -9,7 +9,7 @@ use crate::schema;
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Simulated {
-    /// Recorded answers to recorded prompts. Default: none; every prompt gets an answer made up from the model's prior.
+    /// Recorded answers to recorded prompts. Default: none; every prompt gets an answer of the length of the model's prior.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub outcomes: Option<Outcomes>,
 
@@ -18,7 +18,7 @@ pub struct Simulated {
     #[schemars(schema_with = "schema::positive_decimal")]
     pub clock_factor: String,
 
-    /// Failures on purpose. Default: none.
+    /// Failures on purpose, evenly spread and the same in every run. Default: none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub failures: Option<SimulatedFailures>,
 }
@@ -28,7 +28,6 @@ pub struct Simulated {
 #[serde(rename_all = "camelCase")]
 pub struct Outcomes {
     /// Path of a file of JSON lines, absolute or relative to the folder of the manifests, at most 1024 characters.
-    /// A file that cannot be read makes Accepted False, reason Invalid.
     #[schemars(schema_with = "schema::text::<1024>")]
     pub file: String,
 }

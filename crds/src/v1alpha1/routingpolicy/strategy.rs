@@ -16,12 +16,13 @@ use crate::shared::Optimizer;
 pub struct Strategy {
     /// MaxScore: highest weighted score. Strict: highest quality within maxCostPerCall or maxPrice. Cheapest: lowest cost.
     /// Fastest: shortest expected time. ShadowPrice: highest quality minus lambda times cost, lambda steered by spend.
-    /// Default by objective: MaxScore for Quality; Strict for Cost (Cheapest without a bound); Fastest for Speed; for
-    /// Balanced, ShadowPrice with a spendTarget or a budget in USD, else MaxScore.
+    /// Default by objective: Strict for Cost (without a bound the highest weighted score, which is nearly the cheapest);
+    /// ShadowPrice for Balanced with a spendTarget; else MaxScore.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub optimizer: Option<Optimizer>,
 
-    /// Relative weights of quality, cost and speed in the weighted score. Default: the objective's.
+    /// Relative weights of quality, cost and speed in the weighted score. Default: the objective's, also where a rule sets
+    /// another objective.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub weights: Option<Weights>,
 
@@ -39,8 +40,8 @@ pub struct Strategy {
     #[schemars(schema_with = "schema::positive_decimal")]
     pub max_price: Option<String>,
 
-    /// Cap on output tokens injected where the caller gives none; bounds what a budget reserves. Default: none is injected
-    /// unless a Strict budget needs one.
+    /// Cap on output tokens injected where the caller gives none; bounds what a budget reserves. Default: none is
+    /// injected, unless a budget that refuses calls must know a bound: then the model's own.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 1, max = 100_000_000))]
     pub max_output_tokens: Option<i32>,
