@@ -1,6 +1,6 @@
 //! Joins objects into a snapshot. Never fails: what does not fit together is left out and can be seen.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 
 use pointsman_config::budget::{BudgetConfig, BudgetSelector};
 use pointsman_config::entry::{Compiled, Name};
@@ -26,7 +26,7 @@ impl Snapshot {
                 Compiled::Policy(policy) => policies.push((object, policy)),
             }
         }
-        let targets: HashMap<TargetKey, usize> =
+        let targets: BTreeMap<TargetKey, usize> =
             snapshot.targets.iter().enumerate().map(|(i, t)| (t.key.clone(), i)).collect();
         for (object, policy) in policies {
             let built = snapshot.build_policy(object, policy, &targets);
@@ -60,7 +60,7 @@ impl Snapshot {
         &self,
         object: &Object,
         config: &PolicyConfig,
-        targets: &HashMap<TargetKey, usize>,
+        targets: &BTreeMap<TargetKey, usize>,
     ) -> Policy {
         let name = &object.key.name;
         let mut candidates = Vec::new();
