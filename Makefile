@@ -1,0 +1,23 @@
+.DEFAULT_GOAL := help
+.PHONY: help demo run test check bench manifests
+
+help: ## List the targets
+	@sed -n 's/^\([a-z]*\): ## \(.*\)/make \1|\2/p' $(MAKEFILE_LIST) | awk -F'|' '{ printf "%-16s %s\n", $$1, $$2 }'
+
+demo: ## Play 1,000 exam questions through Pointsman and report cost and quality; needs no cluster and no key
+	@scripts/demo.sh
+
+run: ## Serve the quickstart on http://127.0.0.1:7171/v1 until Ctrl-C
+	@scripts/cargo.sh run --quiet --release -p pointsman-cli --bin pointsman -- run examples/quickstart
+
+test: ## Run every test; installs what it needs, and builds a Kubernetes API server once
+	@scripts/test.sh
+
+check: ## Format, lints, tests without a cluster, docs, licences, generated files: run before a commit
+	@scripts/check.sh
+
+bench: ## Measure the request path beside nginx and bare hyper
+	@scripts/bench.sh
+
+manifests: ## Write manifests/ from the API types
+	@scripts/cargo.sh run --quiet -p pointsman-crds --bin crdgen -- --write
