@@ -17,6 +17,7 @@ mod tests;
 pub use admit::{Admit, admit};
 pub use choose::decide;
 pub use decision::{Considered, Decision, Method, Need, Outcome, PickReason, Reason, Refusal, Step, Verdict};
+pub use filter::binds;
 pub use score::{ScoreMethod, Scores};
 
 use crate::health::HealthRow;

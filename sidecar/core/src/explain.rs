@@ -35,6 +35,9 @@ impl Explainer<'_> {
             Reason::RateLimited { wait } => format!("rate limited for {}", seconds(*wait)),
             Reason::CredentialRejected { .. } => "its credential is refused".to_owned(),
             Reason::PriceUnknown => "its price is unknown and a budget counts money".to_owned(),
+            Reason::InputUnbounded => {
+                "a strict budget counts it and the request names files whose size is unknown".to_owned()
+            }
             Reason::TooDear => "costs more than the policy allows a call".to_owned(),
             Reason::NoRoom(limit) => {
                 format!("no room in budget {}", self.snapshot.limits[*limit].key.budget)

@@ -55,7 +55,8 @@ pub fn admit(f: &Facts<'_>, v: &View<'_>) -> Admit {
     restrict(v, &mut rows, &ruling);
     for (row, candidate) in rows.iter_mut().zip(&v.policy.candidates) {
         if row.verdict == Verdict::Undecided {
-            let found = filter::unavailable(v, candidate.target)
+            let found = filter::unbounded(f, v, candidate)
+                .or_else(|| filter::unavailable(v, candidate.target))
                 .or_else(|| filter::no_room(v, candidate, &row.step, filter::Ask::BeforePick));
             if let Some(reason) = found {
                 row.verdict = Verdict::LeftOut(reason);

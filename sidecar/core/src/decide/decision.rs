@@ -161,6 +161,8 @@ pub enum Reason {
     },
     /// Its price is unknown and a budget counts money.
     PriceUnknown,
+    /// The request names files kept elsewhere, so that no bound of its tokens is known, and a strict budget counts it.
+    InputUnbounded,
     /// It costs more than the policy allows one call, or per token.
     TooDear,
     /// A budget has no room for it; index of the limit.

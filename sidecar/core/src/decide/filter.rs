@@ -80,11 +80,23 @@ pub(super) enum Ask {
 }
 
 /// Whether a limit can refuse anything.
-pub(crate) fn binds(snapshot: &Snapshot, limit: &Limit) -> bool {
+pub fn binds(snapshot: &Snapshot, limit: &Limit) -> bool {
     let budget = &snapshot.budgets[limit.budget].config;
     budget.rights == Rights::Local
         && budget.enforcement != Enforcement::Soft
         && budget.on_exhausted != OnExhausted::Notify
+}
+
+/// Why a strict budget cannot take a request whose tokens nobody can bound beforehand.
+pub(super) fn unbounded(f: &Facts<'_>, v: &View<'_>, candidate: &Candidate) -> Option<Reason> {
+    let strict = |limit: &usize| {
+        let limit = &v.snapshot.limits[*limit];
+        let enforcement = v.snapshot.budgets[limit.budget].config.enforcement;
+        limit.config.amount.unit != Unit::Requests
+            && enforcement == Enforcement::Strict
+            && binds(v.snapshot, limit)
+    };
+    (!f.input_is_bounded && candidate.limits.iter().any(strict)).then_some(Reason::InputUnbounded)
 }
 
 /// What it takes to send the request to a model.

@@ -4,9 +4,7 @@
 use std::time::Duration;
 
 use pointsman_config::amount::Amount;
-use pointsman_config::budget::{
-    BudgetConfig, BudgetSelector, Enforcement, LimitConfig, OnExhausted, Rights,
-};
+use pointsman_config::budget::{BudgetConfig, BudgetSelector, Enforcement, LimitConfig, OnExhausted, Rights};
 use pointsman_config::entry::{Compiled, Entry, Key, Kind, Name, State};
 use pointsman_config::money::{Nano, PricePerMillion, Prices};
 use pointsman_config::objects::Objects;
@@ -118,6 +116,7 @@ struct Call<'a> {
     model: &'a str,
     prompt: &'a str,
     tokens: u64,
+    bounded: bool,
     max_output: Option<u64>,
     needs: Capabilities,
     health: [HealthRow; 3],
@@ -131,6 +130,7 @@ impl Default for Call<'_> {
             model: "auto",
             prompt: "hello",
             tokens: 100,
+            bounded: true,
             max_output: Some(500),
             needs: Capabilities::default(),
             health: [HealthRow::Healthy; 3],
@@ -159,6 +159,7 @@ fn run(snapshot: &Snapshot, call: &Call<'_>) -> Decision {
         model: call.model,
         input_tokens: call.tokens,
         input_tokens_bound: call.tokens * 4,
+        input_is_bounded: call.bounded,
         max_output_tokens: call.max_output,
         answers: 1,
         needs: call.needs,
@@ -167,7 +168,9 @@ fn run(snapshot: &Snapshot, call: &Call<'_>) -> Decision {
     let quality: Vec<f64> = MODELS.iter().map(|m| m.2).collect();
     match admit(&facts, &view) {
         Admit::Decided(decision) => decision,
-        Admit::Score(admitted) => decide(&view, admitted, &Scores { quality: &quality, method: ScoreMethod::Prior }),
+        Admit::Score(admitted) => {
+            decide(&view, admitted, &Scores { quality: &quality, method: ScoreMethod::Prior })
+        }
     }
 }
 
@@ -242,7 +245,9 @@ fn every_objective_and_optimizer_orders_the_candidates_as_its_formula_says() {
 fn the_shadow_price_trades_quality_for_money() {
     // 400 tokens: 0.004, 0.0008 and 0.00008 USD; hull slopes 25 and 166.7 quality per USD.
     let strategy = Strategy { spend_per_thousand_calls: Some(Nano(1)), ..Strategy::default() };
-    for (lambda, first) in [(0.0, "large"), (24.0, "large"), (26.0, "medium"), (166.0, "medium"), (167.0, "small")] {
+    for (lambda, first) in
+        [(0.0, "large"), (24.0, "large"), (26.0, "medium"), (166.0, "medium"), (167.0, "small")]
+    {
         let snapshot = World::new(with_strategy(Objective::Balanced, strategy.clone())).snapshot();
         let decision = run(&snapshot, &Call { lambda, ..Call::default() });
         let picked = &snapshot.targets[decision.picked().unwrap().target].key.model;
@@ -291,7 +296,8 @@ fn a_name_that_nobody_offers_is_not_routed() {
 
 #[test]
 fn a_disabled_policy_serves_whatever_its_providers_have_when_asked_by_name() {
-    let only_small = vec![CandidateConfig { model: "small".to_owned(), providers: vec![Name::new("shop", "p")] }];
+    let only_small =
+        vec![CandidateConfig { model: "small".to_owned(), providers: vec![Name::new("shop", "p")] }];
     let disabled = PolicyConfig { mode: Mode::Disabled, candidates: only_small.clone(), ..policy() };
     check_told(disabled.clone(), &Call { model: "large", ..Call::default() }, "large: requested");
     check_told(disabled, &Call::default(), "small: default");
@@ -305,7 +311,8 @@ fn rules_reject_first_then_add_up_then_end_the_search() {
         text: Some(TextMatch { regex: regex.to_owned(), over: TextScope::LastUserMessage }),
         ..Match::default()
     };
-    let tokens = |min| Match { input_tokens: Some(TokenRange { min: Some(min), max: None }), ..Match::default() };
+    let tokens =
+        |min| Match { input_tokens: Some(TokenRange { min: Some(min), max: None }), ..Match::default() };
     let use_model = |m: &str| Action::UseModel { model: m.to_owned() };
     let exclude = |m: &str| Action::Exclude { models: vec![m.to_owned()] };
     let reject = || Action::Reject { message: "no cards".to_owned() };
@@ -334,7 +341,11 @@ fn rules_reject_first_then_add_up_then_end_the_search() {
             "Rule \"cards\" of policy shop/default refuses this request: no cards.",
         ),
         (
-            vec![rule("none", vec![], Action::Exclude { models: MODELS.iter().map(|m| m.0.to_owned()).collect() })],
+            vec![rule(
+                "none",
+                vec![],
+                Action::Exclude { models: MODELS.iter().map(|m| m.0.to_owned()).collect() },
+            )],
             "No candidate of policy shop/default can take this request: large, medium, small: rule \"none\".",
         ),
     ] {
@@ -414,6 +425,22 @@ fn a_budget_that_only_counts_refuses_nothing() {
 }
 
 #[test]
+fn a_strict_budget_refuses_what_nobody_can_bound() {
+    let refused = "No candidate of policy shop/default can take this request: large, medium, small: \
+                   a strict budget counts it and the request names files whose size is unknown.";
+    for (enforcement, expected) in
+        [(Enforcement::Strict, refused), (Enforcement::Hybrid, "small > medium > large: picked")]
+    {
+        let mut world = World::new(policy());
+        let limit = BudgetConfig { enforcement, ..budget("1 USD", OnExhausted::Degrade) };
+        world.put(Kind::Budget, "b", Compiled::Budget(limit));
+        let snapshot = world.snapshot();
+        let call = Call { bounded: false, room: Some(u64::MAX), ..Call::default() };
+        assert_eq!(told(&snapshot, &run(&snapshot, &call)), expected);
+    }
+}
+
+#[test]
 fn the_output_cap_is_written_where_something_must_hold() {
     let cap = |policy: PolicyConfig, with_budget: bool, max_output: Option<u64>| {
         let mut world = World::new(policy);
@@ -455,6 +482,7 @@ fn scores_that_are_not_probabilities_are_replaced_by_the_prior() {
         model: "auto",
         input_tokens: 10,
         input_tokens_bound: 40,
+        input_is_bounded: true,
         max_output_tokens: None,
         answers: 1,
         needs: Capabilities::default(),

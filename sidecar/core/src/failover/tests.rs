@@ -33,7 +33,9 @@ fn play(failures: &[Failure], only_one: bool) -> Vec<(usize, u64)> {
             Next::Stop => return tried,
         }
     }
-    if let Next::Send { candidate, not_before } = next(&d, &trail, &snapshot, &|_| HealthRow::Healthy, now, 0.0) {
+    if let Next::Send { candidate, not_before } =
+        next(&d, &trail, &snapshot, &|_| HealthRow::Healthy, now, 0.0)
+    {
         tried.push((candidate, not_before.until(now).as_millis() as u64));
     }
     tried
@@ -48,7 +50,11 @@ fn each_failure_leads_where_the_table_says() {
         (Failure::Reset, vec![(LARGE, 0), (LARGE, 100)], vec![(LARGE, 0), (LARGE, 100)]),
         (status(500, Server, None), vec![(LARGE, 0), (LARGE, 100)], vec![(LARGE, 0), (LARGE, 100)]),
         (status(503, Overloaded, None), vec![(LARGE, 0), (MEDIUM, 0)], vec![(LARGE, 0), (LARGE, 100)]),
-        (status(429, RateLimited, Some(2000)), vec![(LARGE, 0), (MEDIUM, 0)], vec![(LARGE, 0), (LARGE, 2000)]),
+        (
+            status(429, RateLimited, Some(2000)),
+            vec![(LARGE, 0), (MEDIUM, 0)],
+            vec![(LARGE, 0), (LARGE, 2000)],
+        ),
         (status(429, RateLimited, Some(20_000)), vec![(LARGE, 0), (MEDIUM, 0)], vec![(LARGE, 0)]),
         (status(401, Credential, None), vec![(LARGE, 0), (MEDIUM, 0)], vec![(LARGE, 0)]),
         (status(400, InvalidRequest, None), vec![(LARGE, 0)], vec![(LARGE, 0)]),
@@ -86,7 +92,8 @@ fn a_context_that_is_too_long_goes_to_a_larger_window_only() {
 
 #[test]
 fn a_fallback_that_has_become_unhealthy_is_skipped() {
-    let snapshot = world(PolicyConfig { objective: Objective::Quality, ..crate::decide::tests_support::policy() });
+    let snapshot =
+        world(PolicyConfig { objective: Objective::Quality, ..crate::decide::tests_support::policy() });
     let d = decision(&snapshot);
     let trail = Trail(smallvec::smallvec![Attempt { candidate: 0, failure: Failure::Connect }]);
     let open = HealthRow::CircuitOpen { errors: 5, until: Millis(10) };

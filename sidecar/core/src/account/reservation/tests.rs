@@ -7,7 +7,12 @@ use super::*;
 use crate::account::LimitTerms;
 
 fn limit(unit: Unit, enforcement: Enforcement, amount: u64) -> Arc<LimitLive> {
-    let terms = LimitTerms { unit, enforcement, binding: enforcement != Enforcement::Soft, window_id: "w".to_owned() };
+    let terms = LimitTerms {
+        unit,
+        enforcement,
+        binding: enforcement != Enforcement::Soft,
+        window_id: "w".to_owned(),
+    };
     let limit = Arc::new(LimitLive::new(terms, amount, 0));
     limit.grant(amount);
     limit
@@ -31,7 +36,10 @@ fn strict_reserves_the_worst_case_and_settles_at_what_was_used() {
     let usd = limit(Unit::Usd, Enforcement::Strict, 100);
     let held = reserve(&[Arc::clone(&usd)], &step(60, 10)).unwrap();
     assert_eq!((usd.room(), usd.reserved(), usd.spent()), (Some(40), 60, 0));
-    assert_eq!(reserve(&[Arc::clone(&usd)], &step(41, 1)).unwrap_err(), Lost { limit: 0, more_coming: false });
+    assert_eq!(
+        reserve(&[Arc::clone(&usd)], &step(41, 1)).unwrap_err(),
+        Lost { limit: 0, more_coming: false }
+    );
     let charge = settle(held, Some(&PRICES), Settlement::Usage(used(25)));
     assert_eq!((charge.cost, usd.room(), usd.reserved(), usd.spent()), (Nano(25), Some(75), 0, 25));
 }
