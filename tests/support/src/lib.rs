@@ -6,6 +6,7 @@
 
 pub mod certificates;
 pub mod control_plane;
+pub mod http;
 pub mod process;
 pub mod provider;
 mod skip;
