@@ -4,6 +4,7 @@
 mod cases;
 mod kubectl;
 mod roles;
+mod status;
 
 use std::path::{Path, PathBuf};
 
