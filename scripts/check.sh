@@ -46,7 +46,7 @@ for package in json.load(sys.stdin)["packages"]: print(package["name"])'
 
 # Licences, sources, duplicates.
 dependencies() {
-    deny_tool && "$TOOLS/cargo-deny-$DENY_VERSION/bin/cargo-deny" check bans licenses sources
+    deny_tool && "$TOOLS/cargo-deny-$DENY_VERSION/bin/cargo-deny" check --hide-inclusion-graph bans licenses sources
 }
 
 # Known vulnerabilities come from a database on the network; without it, this check is left out, visibly.
