@@ -34,3 +34,29 @@ pub fn skip<T: Skipped>(reason: &str) -> T {
     }
     T::skipped()
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use std::process::Command;
+
+    use super::*;
+
+    /// The test binary runs itself, so that the count of the run that it belongs to stays true.
+    #[test]
+    fn a_skip_is_seen_past_the_capture_and_counted() -> Result<(), String> {
+        const INNER: &str = "POINTSMAN_TEST_INNER";
+        if std::env::var_os(INNER).is_some() {
+            return skip("no such machine");
+        }
+        let folder = tempfile::tempdir().unwrap();
+        let counted = folder.path().join("skipped");
+        let mut inner = Command::new(std::env::current_exe().unwrap());
+        inner.args(["--exact", "skip::tests::a_skip_is_seen_past_the_capture_and_counted"]);
+        let output = inner.env(INNER, "1").env("POINTSMAN_SKIPPED", &counted).output().unwrap();
+        let expected = "SKIPPED: skip::tests::a_skip_is_seen_past_the_capture_and_counted: no such machine\n";
+        assert_eq!(String::from_utf8_lossy(&output.stderr), expected);
+        assert_eq!(std::fs::read_to_string(counted).unwrap(), expected);
+        Ok(())
+    }
+}
