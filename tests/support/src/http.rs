@@ -9,7 +9,8 @@ use tokio::net::TcpStream;
 /// Sends a request to the host in its URI and reads the whole answer.
 pub async fn send(request: Request<String>) -> anyhow::Result<Response<String>> {
     let authority = request.uri().authority().context("the URI has a host")?.to_string();
-    let stream = TcpStream::connect(&authority).await.with_context(|| format!("failed to connect to {authority}"))?;
+    let stream =
+        TcpStream::connect(&authority).await.with_context(|| format!("failed to connect to {authority}"))?;
     let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await?;
     let connection = tokio::spawn(connection);
     let (mut head, body) = request.into_parts();
