@@ -2,4 +2,5 @@
 //!
 //! [`compile`] is pure and also serves the command line, which compiles a folder instead of a cluster.
 
+pub mod accounts;
 pub mod compile;

@@ -1,0 +1,252 @@
+//! What sidecars have counted, merged. Pure.
+//!
+//! Every report is cumulative for its incarnation, so merging takes the larger number of each counter: a report lost,
+//! repeated or late changes no total. What a sidecar reports as "now" (reserved, lambda, health) goes by the newest
+//! report of its incarnation.
+
+mod latency;
+mod ledger;
+mod permitted;
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
+use pointsman_config::entry::Name;
+use pointsman_config::link::{CallCounts, TargetState, UsageReport};
+
+pub use latency::{Latencies, median_ms};
+pub use ledger::{Ledger, LimitKey, Standing, shard_name};
+pub use permitted::permitted;
+
+/// One start of one sidecar.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Instance {
+    /// The pod's uid, from its reviewed token.
+    pub pod_uid: String,
+    /// Which start of the process, as the sidecar says.
+    pub incarnation: String,
+}
+
+/// Which calls are counted together.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct CallKey {
+    /// The policy by which they came.
+    pub policy: Name,
+    /// The provider that answered.
+    pub provider: Name,
+    /// The model that answered.
+    pub model: String,
+    /// The UTC date of admission.
+    pub day: String,
+}
+
+/// Counters of calls; each only ever rises.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Calls {
+    /// Answered calls.
+    pub requests: u64,
+    /// Of them, those whose model was chosen.
+    pub routed: u64,
+    /// Attempts that failed.
+    pub failures: u64,
+    /// Answered calls that were picked for another target.
+    pub fallbacks: u64,
+    /// Nano-USD.
+    pub cost: u64,
+    /// Times to the whole answer.
+    pub latencies: Latencies,
+}
+
+impl Calls {
+    /// The larger of each counter.
+    fn merge(&mut self, other: &Self) {
+        let pairs = [
+            (&mut self.requests, other.requests),
+            (&mut self.routed, other.routed),
+            (&mut self.failures, other.failures),
+            (&mut self.fallbacks, other.fallbacks),
+            (&mut self.cost, other.cost),
+        ];
+        pairs.into_iter().for_each(|(mine, theirs)| *mine = (*mine).max(theirs));
+        self.latencies.merge(&other.latencies);
+    }
+
+    /// The sum of both, for totals over instances.
+    pub fn add(&mut self, other: &Self) {
+        let pairs = [
+            (&mut self.requests, other.requests),
+            (&mut self.routed, other.routed),
+            (&mut self.failures, other.failures),
+            (&mut self.fallbacks, other.fallbacks),
+            (&mut self.cost, other.cost),
+        ];
+        pairs.into_iter().for_each(|(mine, theirs)| *mine = mine.saturating_add(theirs));
+        self.latencies.add(&other.latencies);
+    }
+}
+
+impl From<&CallCounts> for Calls {
+    fn from(counts: &CallCounts) -> Self {
+        Self {
+            requests: counts.requests,
+            routed: counts.routed,
+            failures: counts.failures,
+            fallbacks: counts.fallbacks,
+            cost: counts.cost_nano,
+            latencies: Latencies::from(counts.latency_buckets.as_slice()),
+        }
+    }
+}
+
+/// What one incarnation says of itself now.
+#[derive(Clone, Debug, Default, PartialEq)]
+struct Present {
+    seq: u64,
+    reserved: BTreeMap<(Name, String, String), u64>,
+    lambdas: BTreeMap<Name, f64>,
+    targets: BTreeMap<(Name, String), Health>,
+}
+
+/// How a model fares, from best to worst.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Health {
+    /// It answers.
+    Healthy,
+    /// It asked for a pause.
+    RateLimited,
+    /// It is left alone after errors in a row.
+    CircuitOpen,
+    /// It refused the key.
+    CredentialRejected,
+}
+
+impl Health {
+    fn parse(state: &str) -> Option<Self> {
+        Some(match state {
+            "Healthy" => Self::Healthy,
+            "RateLimited" => Self::RateLimited,
+            "CircuitOpen" => Self::CircuitOpen,
+            "CredentialRejected" => Self::CredentialRejected,
+            _ => return None,
+        })
+    }
+}
+
+/// Everything that was reported, per instance. What budgets need to outlive everybody is in the [`Ledger`].
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Accounts {
+    calls: BTreeMap<(Instance, CallKey), Calls>,
+    present: BTreeMap<Instance, Present>,
+}
+
+impl Accounts {
+    /// Takes one report in. Limits go to the ledger.
+    pub fn merge(&mut self, instance: &Instance, report: &UsageReport) {
+        for counts in &report.calls {
+            let Some(key) = call_key(counts) else { continue };
+            self.calls.entry((instance.clone(), key)).or_default().merge(&Calls::from(counts));
+        }
+        let present = present(report);
+        let known = self.present.entry(instance.clone()).or_default();
+        if present.seq >= known.seq {
+            *known = present;
+        }
+    }
+
+    /// Forgets what an ended incarnation said of its present. Its counters stay.
+    pub fn ended(&mut self, instance: &Instance) {
+        self.present.remove(instance);
+    }
+
+    /// Keeps only the calls of these UTC days: today's and yesterday's, for reports around midnight.
+    pub fn forget_days(&mut self, now: Timestamp) {
+        let yesterday = day(now - std::time::Duration::from_secs(86_400));
+        self.calls.retain(|(_, key), _| key.day >= yesterday);
+    }
+
+    /// The sums of one day over all instances.
+    pub fn of_day(&self, day: &str) -> BTreeMap<CallKey, Calls> {
+        let mut sums: BTreeMap<CallKey, Calls> = BTreeMap::new();
+        for ((_, key), calls) in self.calls.iter().filter(|((_, key), _)| key.day == day) {
+            sums.entry(key.clone()).or_default().add(calls);
+        }
+        sums
+    }
+
+    /// Whether the application of a pod has called.
+    pub fn has_called(&self, pod_uid: &str) -> bool {
+        self.calls
+            .iter()
+            .any(|((instance, _), calls)| instance.pod_uid == pod_uid && calls.requests + calls.failures > 0)
+    }
+
+    /// What is reserved now under a limit in a window.
+    pub fn reserved(&self, budget: &Name, limit: &str, window_id: &str) -> u64 {
+        let key = (budget.clone(), limit.to_owned(), window_id.to_owned());
+        self.present
+            .values()
+            .filter_map(|present| present.reserved.get(&key))
+            .fold(0, |sum, held| sum.saturating_add(*held))
+    }
+
+    /// The mean lambda of a policy over its sidecars; none where none uses a shadow price.
+    pub fn lambda(&self, policy: &Name) -> Option<f64> {
+        let lambdas: Vec<_> =
+            self.present.values().filter_map(|present| present.lambdas.get(policy).copied()).collect();
+        let used: Vec<_> = lambdas.into_iter().filter(|lambda| lambda.is_finite() && *lambda > 0.0).collect();
+        (!used.is_empty()).then(|| used.iter().sum::<f64>() / used.len() as f64)
+    }
+
+    /// The worst that a sidecar says of each model of a provider.
+    pub fn health(&self, provider: &Name) -> BTreeMap<&str, Health> {
+        let mut worst: BTreeMap<&str, Health> = BTreeMap::new();
+        let targets = self.present.values().flat_map(|present| &present.targets);
+        for ((_, model), health) in targets.filter(|((name, _), _)| name == provider) {
+            worst.entry(model).and_modify(|known| *known = (*known).max(*health)).or_insert(*health);
+        }
+        worst
+    }
+}
+
+fn call_key(counts: &CallCounts) -> Option<CallKey> {
+    Some(CallKey {
+        policy: parse_name(&counts.policy)?,
+        provider: parse_name(&counts.provider)?,
+        model: counts.model.clone(),
+        day: counts.day.clone(),
+    })
+}
+
+fn present(report: &UsageReport) -> Present {
+    let reserved = report.limits.iter().filter(|limit| limit.reserved > 0).filter_map(|limit| {
+        Some(((parse_name(&limit.budget)?, limit.limit.clone(), limit.window_id.clone()), limit.reserved))
+    });
+    let lambdas =
+        report.policies.iter().filter_map(|policy| Some((parse_name(&policy.policy)?, policy.lambda)));
+    let targets = report.targets.iter().filter_map(target);
+    Present {
+        seq: report.seq,
+        reserved: reserved.collect(),
+        lambdas: lambdas.collect(),
+        targets: targets.collect(),
+    }
+}
+
+fn target(target: &TargetState) -> Option<((Name, String), Health)> {
+    Some(((parse_name(&target.provider)?, target.model.clone()), Health::parse(&target.state)?))
+}
+
+/// Reads `namespace/name`.
+pub fn parse_name(text: &str) -> Option<Name> {
+    let (namespace, name) = text.split_once('/')?;
+    (!namespace.is_empty() && !name.is_empty()).then(|| Name::new(namespace, name))
+}
+
+/// The UTC date of a moment, as calls are filed.
+pub fn day(at: Timestamp) -> String {
+    at.to_zoned(TimeZone::UTC).date().to_string()
+}
+
+#[cfg(test)]
+mod tests;
