@@ -72,6 +72,7 @@ pub struct Entry {
 }
 
 /// The state of an object.
+#[expect(clippy::large_enum_variant, reason = "nearly all are Valid; a box would only add a pointer")]
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub enum State {
     /// It compiled to this.
