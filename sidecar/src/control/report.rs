@@ -1,0 +1,113 @@
+//! What goes to the operator: everything counted since the start, sent when something changed.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
+
+use pointsman_config::entry::Name;
+use pointsman_config::link::{CallCounts, LimitCounts, PolicyState, TargetState, UsageReport};
+use pointsman_core::snapshot::TargetKey;
+use tokio::sync::watch;
+
+use crate::plane::Plane;
+use crate::plane::live::Live;
+use crate::rights::{LimitReport, Rights};
+use crate::shared::Shared;
+use crate::telemetry::state_name;
+use crate::usage::{Counted, Day};
+
+/// The newest report; a slow reader skips the ones between, which loses nothing since all are cumulative.
+pub(crate) struct Reports {
+    newest: watch::Sender<Arc<UsageReport>>,
+}
+
+impl Reports {
+    pub(crate) fn new() -> Self {
+        Self { newest: watch::Sender::new(Arc::default()) }
+    }
+
+    pub(crate) fn subscribe(&self) -> watch::Receiver<Arc<UsageReport>> {
+        self.newest.subscribe()
+    }
+
+    /// Publishes the state of things, where it differs from the last one. The link adds its incarnation.
+    pub(crate) fn publish(&self, shared: &Shared, live: &Live, rights: &Rights, last: bool) {
+        if self.newest.receiver_count() == 0 {
+            return;
+        }
+        let plane = shared.plane.load_full();
+        let mut report = UsageReport {
+            incarnation: String::new(),
+            seq: self.newest.borrow().seq,
+            calls: calls(live),
+            limits: rights.report_with_past().into_iter().map(limit).collect(),
+            policies: plane.as_deref().map(policies).unwrap_or_default(),
+            targets: plane.as_deref().map(|plane| targets(plane, shared)).unwrap_or_default(),
+            last,
+        };
+        if report == **self.newest.borrow() {
+            return;
+        }
+        report.seq += 1;
+        self.newest.send_replace(Arc::new(report));
+    }
+}
+
+fn calls(live: &Live) -> Vec<CallCounts> {
+    let mut rows = Vec::new();
+    for ((policy, target), counters) in &live.counters {
+        rows.extend(counters.report().into_iter().map(|(day, counted)| call(policy, target, day, counted)));
+    }
+    rows.sort_by(|a, b| (&a.policy, &a.provider, &a.model, &a.day).cmp(&(&b.policy, &b.provider, &b.model, &b.day)));
+    rows
+}
+
+fn call(policy: &Name, target: &TargetKey, day: Day, counted: Counted) -> CallCounts {
+    let Counted { requests, routed, failures, fallbacks, input, output, cost, uncertain, latency } = counted;
+    CallCounts {
+        policy: policy.to_string(),
+        provider: target.provider.to_string(),
+        model: target.model.clone(),
+        day: day.to_string(),
+        requests,
+        routed,
+        failures,
+        fallbacks,
+        input_tokens: input,
+        output_tokens: output,
+        cost_nano: cost,
+        uncertain_nano: uncertain,
+        latency_buckets: latency.to_vec(),
+    }
+}
+
+fn limit(report: LimitReport) -> LimitCounts {
+    LimitCounts {
+        budget: report.key.budget.to_string(),
+        limit: report.key.limit,
+        window_id: report.window_id,
+        spent: report.spent,
+        uncertain: report.uncertain,
+        reserved: report.reserved,
+    }
+}
+
+fn policies(plane: &Plane) -> Vec<PolicyState> {
+    let rows = plane.snapshot.policies.iter().zip(&plane.policies);
+    rows.map(|(policy, beside)| PolicyState {
+        policy: policy.name.to_string(),
+        generation: policy.generation,
+        lambda: beside.live.lambda(),
+        refused: beside.live.refused.load(Relaxed),
+    })
+    .collect()
+}
+
+fn targets(plane: &Plane, shared: &Shared) -> Vec<TargetState> {
+    let now = shared.clock.now();
+    let row = |(i, target): (usize, &pointsman_core::snapshot::Target)| TargetState {
+        provider: target.key.provider.to_string(),
+        model: target.key.model.clone(),
+        state: state_name(plane.health(i, now)).to_owned(),
+    };
+    plane.snapshot.targets.iter().enumerate().map(row).collect()
+}

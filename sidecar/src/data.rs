@@ -1,0 +1,53 @@
+//! The data thread: one current-thread runtime that accepts, decides, forwards and answers.
+
+use std::cell::RefCell;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Instant;
+
+
+use crate::chance::Chance;
+use crate::deadline::Deadlines;
+use crate::listen::intake::Gate;
+use crate::pool::{Dialer, Pools, Tls};
+use crate::records::Records;
+use crate::shared::Shared;
+
+/// Everything that the requests of the data thread share.
+pub(crate) struct Data {
+    pub(crate) shared: Arc<Shared>,
+    pub(crate) pools: Pools,
+    pub(crate) deadlines: Rc<Deadlines>,
+    pub(crate) gate: Rc<Gate>,
+    pub(crate) records: RefCell<Records>,
+    pub(crate) chance: RefCell<Chance>,
+    pub(crate) settings: DataSettings,
+}
+
+/// What requests need of the process's settings.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct DataSettings {
+    pub(crate) admin: bool,
+    pub(crate) workload: Option<String>,
+}
+
+impl Data {
+    pub(crate) fn new(shared: Arc<Shared>, tls: Tls, settings: DataSettings) -> Self {
+        Self {
+            shared,
+            pools: Pools::new(Rc::new(Dialer::new(tls))),
+            deadlines: Rc::default(),
+            gate: Rc::default(),
+            records: RefCell::default(),
+            chance: RefCell::new(Chance::new()),
+            settings,
+        }
+    }
+
+    /// Sweeps deadlines and idle connections for as long as the thread runs.
+    pub(crate) fn spawn_sweep(self: &Rc<Self>) -> tokio::task::JoinHandle<()> {
+        let data = self.clone();
+        let evict = move |now: Instant| data.pools.evict(now);
+        tokio::task::spawn_local(self.deadlines.clone().sweep(evict))
+    }
+}

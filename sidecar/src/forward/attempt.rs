@@ -1,0 +1,167 @@
+//! Sends one attempt and judges the head of its answer.
+
+use std::time::{Duration, Instant};
+
+use http::header::RETRY_AFTER;
+use http::{HeaderMap, Response, StatusCode};
+use http_body_util::{BodyExt, Limited};
+use hyper::body::Incoming;
+use pointsman_core::failover::{Failure, StatusClass};
+use pointsman_wire::openai::error::{ErrorClass, MAX_ERROR_BODY, ProviderError};
+use pointsman_wire::openai::request::ChatRequest;
+
+use super::call::Call;
+use super::request;
+use crate::deadline::Deadline;
+use crate::plane::Key;
+use crate::pool::{Lease, SendError};
+
+/// A successful head, its body still to come.
+pub(super) struct Answer {
+    pub(super) candidate: usize,
+    pub(super) status: StatusCode,
+    pub(super) headers: HeaderMap,
+    pub(super) body: Incoming,
+    pub(super) lease: Lease,
+    /// When the request was sent.
+    pub(super) since: Instant,
+    pub(super) limits: Limits,
+}
+
+/// The moments and spans that bound one attempt.
+#[derive(Clone, Copy)]
+pub(super) struct Limits {
+    pub(super) first: Instant,
+    pub(super) total: Instant,
+    pub(super) idle: Duration,
+}
+
+impl Limits {
+    /// The deadline for the next piece after something came at `now`.
+    pub(super) fn next(&self, now: Instant) -> Instant {
+        (now + self.idle).min(self.total)
+    }
+}
+
+/// Sends the call to a candidate that has its rights.
+pub(super) async fn send(
+    call: &mut Call,
+    candidate: usize,
+    chat: &ChatRequest,
+    headers: &HeaderMap,
+    deadline: &Deadline,
+) -> Result<Answer, Failure> {
+    let plane = call.plane.clone();
+    let (_, _, provider) = plane.target(call.target(candidate));
+    if matches!(provider.key, Key::Missing) {
+        return Err(Failure::Status { status: 401, class: StatusClass::Credential, retry_after_ms: None });
+    }
+    let pool = call.data.pools.of(provider.origin_id, &provider.origin);
+    let upstream = request::build(call, candidate, chat, headers, provider);
+    let since = Instant::now();
+    let limits = limits(call, since);
+    deadline.set(limits.first + provider.timeouts.connect);
+    call.sent(since);
+    let sent = deadline.guard(pool.send(upstream, provider.timeouts.connect, since)).await;
+    call.waited += since.elapsed();
+    match sent {
+        Err(_) => Err(Failure::Timeout),
+        Ok(Err(error)) => Err(unsent(&error)),
+        Ok(Ok((response, lease))) => judge(call, candidate, response, lease, since, limits, deadline).await,
+    }
+}
+
+fn limits(call: &Call, since: Instant) -> Limits {
+    let candidate = call.in_flight().unwrap_or_default();
+    let timeouts = call.plane.target(call.target(candidate)).2.timeouts;
+    let policy = call.policy().config.resilience.first_token_ms.map(Duration::from_millis);
+    let first = policy.map_or(timeouts.first_token, |policy| policy.min(timeouts.first_token));
+    let total = since + timeouts.total;
+    Limits { first: (since + first).min(total), total, idle: timeouts.idle }
+}
+
+fn unsent(error: &SendError) -> Failure {
+    tracing::debug!(%error, "attempt not answered");
+    if error.is_unsent() { Failure::Connect } else { Failure::Reset }
+}
+
+async fn judge(
+    call: &mut Call,
+    candidate: usize,
+    response: Response<Incoming>,
+    lease: Lease,
+    since: Instant,
+    limits: Limits,
+    deadline: &Deadline,
+) -> Result<Answer, Failure> {
+    let (head, body) = response.into_parts();
+    if head.status.is_success() {
+        let headers = head.headers;
+        return Ok(Answer { candidate, status: head.status, headers, body, lease, since, limits });
+    }
+    let started = Instant::now();
+    deadline.set(limits.next(started));
+    let read = deadline.guard(Limited::new(body, MAX_ERROR_BODY).collect()).await;
+    call.waited += started.elapsed();
+    let body = match read {
+        Ok(Ok(body)) => {
+            lease.release(Instant::now());
+            body.to_bytes()
+        }
+        // Too long or broken off: the status alone says enough, the connection is not used again.
+        Ok(Err(_)) | Err(_) => bytes::Bytes::new(),
+    };
+    let status = head.status.as_u16();
+    let error = ProviderError::parse(status, &body);
+    let retry_after_ms = retry_after(&head.headers).and_then(|wait| u64::try_from(wait.as_millis()).ok());
+    let failure = Failure::Status { status, class: class(error.class), retry_after_ms };
+    call.last_error = Some(error);
+    Err(failure)
+}
+
+/// What a provider's refusal means for the next step.
+pub(super) fn class(class: ErrorClass) -> StatusClass {
+    match class {
+        ErrorClass::ContextLength => StatusClass::ContextLength,
+        ErrorClass::ContentPolicy => StatusClass::ContentPolicy,
+        ErrorClass::InvalidRequest => StatusClass::InvalidRequest,
+        ErrorClass::Credential | ErrorClass::Quota => StatusClass::Credential,
+        ErrorClass::RateLimited => StatusClass::RateLimited,
+        // A redirect, or a model that the provider does not know: elsewhere.
+        ErrorClass::Overloaded | ErrorClass::Other => StatusClass::Overloaded,
+        ErrorClass::Server => StatusClass::Server,
+    }
+}
+
+/// How long the provider asks us to wait. A date is taken for a minute: clocks differ, and nobody sends dates here.
+fn retry_after(headers: &HeaderMap) -> Option<Duration> {
+    let number = |name: &str| headers.get(name)?.to_str().ok()?.trim().parse::<f64>().ok();
+    let seconds = match number("retry-after-ms") {
+        Some(millis) => millis / 1000.0,
+        None if headers.contains_key(RETRY_AFTER) => number("retry-after").unwrap_or(60.0),
+        None => return None,
+    };
+    Duration::try_from_secs_f64(seconds).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn waits_are_read_in_both_spellings() {
+        for (name, value, expected) in [
+            ("retry-after", "2", Some(2_000)),
+            ("retry-after", "0.5", Some(500)),
+            ("retry-after-ms", "1500", Some(1_500)),
+            ("retry-after", "Wed, 21 Oct 2026 07:28:00 GMT", Some(60_000)),
+            ("retry-after", "-1", None),
+            ("x-other", "1", None),
+        ] {
+            let mut headers = HeaderMap::new();
+            headers.insert(name, value.parse().expect("a header"));
+            let found = retry_after(&headers).map(|wait| wait.as_millis());
+            assert_eq!(found, expected, "{name}: {value}");
+        }
+    }
+}

@@ -1,0 +1,308 @@
+//! One call from its decision to its end: what was tried, what it was charged.
+//!
+//! hyper drops the future of a request when its caller leaves, so nothing after an await is sure to run. Whatever must
+//! happen at the end happens in [`Call::end`], and `Drop` calls it where nobody else has.
+
+use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
+use std::time::{Duration, Instant};
+
+use http::HeaderMap;
+use pointsman_config::policy::{Annotate, Recording};
+use pointsman_config::usage::Usage;
+use pointsman_core::account::{Charge, Reservation, Settlement, settle};
+use pointsman_core::decide::{Decision, Outcome, PickReason};
+use pointsman_core::failover::{Attempt, Failure, Trail};
+use pointsman_core::health::Signal;
+use pointsman_core::snapshot::Policy;
+use pointsman_wire::openai::error::ProviderError;
+use pointsman_wire::openai::request::ChatRequest;
+use smallvec::SmallVec;
+
+use super::decide::{Decided, correct, steer};
+use crate::data::Data;
+use crate::plane::{CandidatePart, LimitPart, Plane, PolicyPart};
+use crate::records::Record;
+use crate::request_id::RequestId;
+use crate::usage::{Day, Tally};
+
+/// A call that was admitted.
+pub(crate) struct Call {
+    pub(super) data: Rc<Data>,
+    pub(super) plane: Arc<Plane>,
+    pub(super) id: RequestId,
+    pub(super) policy: usize,
+    pub(super) decision: Rc<Decision>,
+    pub(super) trail: Trail,
+    pub(super) tried: SmallVec<[Tried; 2]>,
+    pub(super) last_error: Option<ProviderError>,
+    pub(super) charged: Charge,
+    pub(super) asked: Asked,
+    /// Time spent waiting for providers.
+    pub(super) waited: Duration,
+    flight: Option<Flight>,
+    began: Instant,
+    day: Day,
+    ended: bool,
+}
+
+/// What the caller asked for, as far as it matters after the decision.
+pub(super) struct Asked {
+    pub(super) model: String,
+    pub(super) stream: bool,
+    pub(super) include_usage: bool,
+    pub(super) annotate: bool,
+    pub(super) choices: u32,
+    pub(super) input_tokens: u64,
+}
+
+/// The attempt that is out now.
+struct Flight {
+    candidate: usize,
+    reservation: Reservation,
+    /// Set when bytes may have left.
+    sent: Option<Instant>,
+}
+
+/// An attempt that is over.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Tried {
+    /// Position in the decision's `considered`.
+    pub(crate) candidate: usize,
+    pub(crate) end: TriedEnd,
+    pub(crate) took: Duration,
+    pub(crate) charge: Charge,
+}
+
+/// How an attempt ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum TriedEnd {
+    Answered(u16),
+    Failed(Failure),
+    /// After the commit point.
+    Cut,
+    ClientGone,
+}
+
+/// How a call ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum End {
+    Answered,
+    /// The stream broke off after the commit point.
+    Cut,
+    Failed(&'static str),
+    ClientGone,
+}
+
+impl Call {
+    pub(super) fn begin(
+        data: &Rc<Data>,
+        plane: Arc<Plane>,
+        id: RequestId,
+        chat: &ChatRequest,
+        headers: &HeaderMap,
+        decided: Decided,
+        began: Instant,
+    ) -> Self {
+        let Decided { policy, decision } = decided;
+        data.shared.in_flight.fetch_add(1, Relaxed);
+        data.shared.telemetry.decisions.observe(began.elapsed().as_secs_f64());
+        let config = &plane.snapshot.policies[policy].config;
+        let wants_cost = headers.get("x-pointsman-annotate").is_some_and(|value| value == "body");
+        steer(&plane.snapshot.policies[policy], &plane.policies[policy].live, &decision);
+        let asked = Asked {
+            model: chat.model().into_owned(),
+            stream: chat.stream(),
+            include_usage: chat.include_usage(),
+            annotate: config.annotate == Annotate::Body || wants_cost,
+            choices: chat.choices(),
+            input_tokens: chat.input_tokens_estimate(),
+        };
+        Self {
+            day: data.shared.today(),
+            data: data.clone(),
+            plane,
+            id,
+            policy,
+            decision: Rc::new(decision),
+            trail: Trail::default(),
+            tried: SmallVec::new(),
+            last_error: None,
+            charged: Charge::default(),
+            asked,
+            waited: Duration::ZERO,
+            flight: None,
+            began,
+            ended: false,
+        }
+    }
+
+    pub(super) fn policy(&self) -> &Policy {
+        &self.plane.snapshot.policies[self.policy]
+    }
+
+    pub(super) fn beside_policy(&self) -> &PolicyPart {
+        &self.plane.policies[self.policy]
+    }
+
+    /// The target of a candidate, by its position in the decision.
+    pub(super) fn target(&self, candidate: usize) -> usize {
+        self.decision.considered[candidate].target
+    }
+
+    /// The limits that count a candidate.
+    pub(super) fn limits(&self, candidate: usize) -> impl Iterator<Item = (usize, &LimitPart)> {
+        let limits = &self.policy().candidates[candidate].limits;
+        limits.iter().map(|&i| (i, &self.plane.limits[i]))
+    }
+
+    pub(super) fn beside_candidate(&self, candidate: usize) -> &CandidatePart {
+        &self.beside_policy().candidates[candidate]
+    }
+
+    /// Our own time: everything but waiting for providers.
+    pub(super) fn overhead(&self) -> Duration {
+        self.began.elapsed().saturating_sub(self.waited)
+    }
+
+    /// An attempt holds its rights and is about to be sent.
+    pub(super) fn take_off(&mut self, candidate: usize, reservation: Reservation) {
+        self.flight = Some(Flight { candidate, reservation, sent: None });
+    }
+
+    /// The candidate whose attempt is out.
+    pub(super) fn in_flight(&self) -> Option<usize> {
+        self.flight.as_ref().map(|flight| flight.candidate)
+    }
+
+    /// From here on bytes may leave.
+    pub(super) fn sent(&mut self, now: Instant) {
+        let Some(flight) = &mut self.flight else { return };
+        flight.sent = Some(now);
+        let (_, beside, provider) = self.plane.target(self.decision.considered[flight.candidate].target);
+        beside.live.health().on_send(self.data.shared.clock.millis(now), provider.timeouts.first_token);
+    }
+
+    /// The attempt ended before the commit point, and failed.
+    pub(super) fn fail(&mut self, failure: Failure) {
+        let Some(candidate) = self.flight.as_ref().map(|flight| flight.candidate) else { return };
+        let settlement = match failure {
+            Failure::NotSent | Failure::Connect => Settlement::NotSent,
+            Failure::Status { .. } => Settlement::Refused,
+            Failure::Reset | Failure::Timeout | Failure::BadAnswer => Settlement::Unknown,
+        };
+        self.land(settlement, TriedEnd::Failed(failure));
+        self.signal(candidate, failure.signal());
+        Tally::add(&self.tally(candidate).failures);
+        self.trail.0.push(Attempt { candidate, failure });
+    }
+
+    /// The attempt is over: its rights are settled, once.
+    pub(super) fn land(&mut self, settlement: Settlement, end: TriedEnd) {
+        let Some(Flight { candidate, reservation, sent }) = self.flight.take() else { return };
+        let prices = self.plane.snapshot.targets[self.target(candidate)].model.prices;
+        let charge = settle(reservation, prices.as_ref(), settlement);
+        self.tally(candidate).charge(&charge);
+        let Charge { usage, cost, uncertain } = charge;
+        self.charged.cost = self.charged.cost.saturating_add(cost);
+        self.charged.uncertain = self.charged.uncertain.saturating_add(uncertain);
+        self.charged.usage.input += usage.input;
+        self.charged.usage.cached_input += usage.cached_input;
+        self.charged.usage.output += usage.output;
+        self.charged.usage.reasoning += usage.reasoning;
+        let took = sent.map(|at| at.elapsed()).unwrap_or_default();
+        self.tried.push(Tried { candidate, end, took, charge });
+    }
+
+    /// Tells a target's health how an attempt went.
+    pub(super) fn signal(&self, candidate: usize, signal: Signal) {
+        let target = self.target(candidate);
+        let (known, beside, _) = self.plane.target(target);
+        let breaker = &self.plane.snapshot.providers[known.provider].config.circuit_breaker;
+        beside.live.health().on_outcome(signal, self.data.shared.clock.now(), breaker);
+    }
+
+    /// What is used where the provider does not say: the estimated input and so many output tokens.
+    pub(super) fn counted(&self, output: u64) -> Settlement {
+        Settlement::Counted(Usage { input: self.asked.input_tokens, output, ..Usage::default() })
+    }
+
+    /// The call is over. The first end stands.
+    pub(super) fn end(&mut self, end: End) {
+        if std::mem::replace(&mut self.ended, true) {
+            return;
+        }
+        let took = self.began.elapsed();
+        match end {
+            End::Answered | End::Cut => self.count_answer(took),
+            End::Failed(_) => {
+                self.beside_policy().live.refused.fetch_add(1, Relaxed);
+            }
+            End::ClientGone => {}
+        }
+        correct(self.policy(), &self.beside_policy().live, &self.decision, self.charged.cost);
+        self.record(end, took);
+        self.data.shared.in_flight.fetch_sub(1, Relaxed);
+    }
+
+    fn count_answer(&self, took: Duration) {
+        let Some(served) = self.tried.last().map(|tried| tried.candidate) else { return };
+        let tally = self.tally(served);
+        Tally::add(&tally.requests);
+        tally.latency(took);
+        if let Outcome::Picked(picked, reason) = &self.decision.outcome {
+            if !matches!(reason, PickReason::Requested | PickReason::Default) {
+                Tally::add(&tally.routed);
+            }
+            if *picked != served {
+                Tally::add(&tally.fallbacks);
+            }
+        }
+        let Usage { input, output, .. } = self.charged.usage;
+        self.plane.targets[self.target(served)].live.metrics.answered(input, output, took);
+    }
+
+    fn record(&mut self, end: End, took: Duration) {
+        tracing::debug!(request_id = %self.id, policy = %self.policy().name, ?end, cost_nano = self.charged.cost.0, "call ended");
+        if self.policy().config.recording == Recording::None {
+            return;
+        }
+        let record = Record {
+            id: self.id,
+            at: self.data.shared.clock.wall(),
+            snapshot: self.plane.snapshot.clone(),
+            policy: self.policy,
+            asked: std::mem::take(&mut self.asked.model),
+            stream: self.asked.stream,
+            input_tokens: self.asked.input_tokens,
+            decision: self.decision.clone(),
+            tried: std::mem::take(&mut self.tried),
+            charged: self.charged,
+            end,
+            took,
+            overhead: took.saturating_sub(self.waited),
+        };
+        self.data.records.borrow_mut().push(record);
+    }
+
+    fn tally(&self, candidate: usize) -> &Tally {
+        self.beside_candidate(candidate).counters.on(self.day)
+    }
+}
+
+impl Drop for Call {
+    /// The caller left before the commit point: upstream is cancelled with the future that held it.
+    fn drop(&mut self) {
+        if self.ended {
+            return;
+        }
+        if let Some(flight) = &self.flight {
+            let candidate = flight.candidate;
+            let settlement = if flight.sent.is_some() { self.counted(0) } else { Settlement::NotSent };
+            self.land(settlement, TriedEnd::ClientGone);
+            self.signal(candidate, Signal::Neutral);
+        }
+        self.end(End::ClientGone);
+    }
+}

@@ -1,0 +1,133 @@
+//! Turns a parsed request into a decision. The same for calls and for `POST /v1/route`.
+
+use std::borrow::Cow;
+use std::sync::Arc;
+use std::time::Instant;
+
+use pointsman_config::money::Nano;
+use pointsman_config::policy::{Optimizer, TextScope};
+use pointsman_config::provider::Capabilities;
+use pointsman_core::decide::{Admit, Decision, Method, ScoreMethod, Scores, View, admit, decide as choose};
+use pointsman_core::facts::{Facts, Text};
+use pointsman_core::shadow;
+use pointsman_core::snapshot::{Policy, Snapshot, default_optimizer};
+use pointsman_wire::openai::request::ChatRequest;
+
+use crate::data::Data;
+use crate::listen::error::CallError;
+use crate::plane::Plane;
+use crate::plane::live::PolicyLive;
+
+/// A decision and the policy that made it.
+pub(crate) struct Decided {
+    pub(crate) policy: usize,
+    pub(crate) decision: Decision,
+}
+
+/// Until a routing model scores prompts, every candidate keeps the quality of its model's prior.
+const PRIORS: Scores<'static> = Scores { quality: &[], method: ScoreMethod::Prior };
+
+/// Decides a call. Only an unknown model is an error; refusals stand in the decision.
+pub(crate) fn decide(
+    data: &Data,
+    plane: &Arc<Plane>,
+    chat: &ChatRequest,
+    now: Instant,
+) -> Result<Decided, CallError> {
+    let snapshot = &*plane.snapshot;
+    let model = chat.model();
+    let Some(route) = snapshot.route(&model) else {
+        return Err(CallError::model_not_found(&model, data.settings.workload.as_deref(), &snapshot.offered()));
+    };
+    let words = Words(chat);
+    let facts = facts(chat, &model, &words);
+    let policy = &snapshot.policies[route.policy];
+    let now = data.shared.clock.millis(now);
+    let view = View {
+        snapshot,
+        policy,
+        asked: route.asked,
+        health: &|target| plane.health(target, now),
+        room: &|limit| plane.room(limit),
+        lambda: lambda(snapshot, policy, &plane.policies[route.policy].live, &facts),
+        now,
+    };
+    let decision = match admit(&facts, &view) {
+        Admit::Decided(decision) => decision,
+        Admit::Score(admitted) => choose(&view, admitted, &PRIORS),
+    };
+    Ok(Decided { policy: route.policy, decision })
+}
+
+/// What a policy wants to spend per call, where it says so.
+pub(crate) fn spend_target(policy: &Policy) -> Option<Nano> {
+    policy.config.strategy.spend_per_thousand_calls.map(|thousand| Nano(thousand.0 / 1000))
+}
+
+/// Moves the shadow price by what the pick is expected to cost.
+pub(crate) fn steer(policy: &Policy, live: &PolicyLive, decision: &Decision) {
+    let Some((target, expected)) = priced(policy, decision) else { return };
+    live.set_lambda(shadow::on_decision(live.lambda(), target, expected));
+}
+
+/// Corrects the shadow price by what the call really cost.
+pub(crate) fn correct(policy: &Policy, live: &PolicyLive, decision: &Decision, actual: Nano) {
+    let Some((target, expected)) = priced(policy, decision) else { return };
+    live.set_lambda(shadow::on_settlement(live.lambda(), target, expected, actual));
+}
+
+/// The target and the expected cost, where a shadow price made the choice.
+fn priced(policy: &Policy, decision: &Decision) -> Option<(Nano, Nano)> {
+    let by_price = matches!(decision.method, Method::Scored(Optimizer::ShadowPrice, _));
+    let expected = decision.picked()?.expected_cost?;
+    by_price.then(|| Some((spend_target(policy)?, expected))).flatten()
+}
+
+/// The policy's shadow price; the first call of a policy finds where to start.
+fn lambda(snapshot: &Snapshot, policy: &Policy, live: &PolicyLive, facts: &Facts<'_>) -> f64 {
+    let known = live.lambda();
+    let wanted = default_optimizer(&policy.config, policy.config.objective) == Optimizer::ShadowPrice;
+    let Some(target) = spend_target(policy).filter(|_| known == 0.0 && wanted) else { return known };
+    let candidates: Vec<(f64, f64)> = policy
+        .candidates
+        .iter()
+        .filter_map(|candidate| {
+            let model = &snapshot.targets[candidate.target].model;
+            let output = model.prior.output_tokens.round() as u64;
+            Some((model.prior.quality, model.prices?.bound(facts.input_tokens, output).as_usd()))
+        })
+        .collect();
+    let start = shadow::start(&candidates, target);
+    live.set_lambda(start);
+    start
+}
+
+fn facts<'a>(chat: &ChatRequest, model: &'a str, words: &'a Words<'a>) -> Facts<'a> {
+    Facts {
+        model,
+        input_tokens: chat.input_tokens_estimate(),
+        input_tokens_bound: chat.input_tokens_bound(),
+        input_is_bounded: chat.input_is_bounded(),
+        max_output_tokens: chat.max_output_tokens(),
+        answers: chat.choices(),
+        needs: Capabilities {
+            vision: chat.has_images(),
+            tools: chat.has_tools(),
+            structured_output: chat.wants_json_schema(),
+        },
+        text: words,
+    }
+}
+
+/// The request's text, decoded when a rule asks for it.
+struct Words<'a>(&'a ChatRequest);
+
+impl Text for Words<'_> {
+    fn text(&self, scope: TextScope) -> Cow<'_, str> {
+        match scope {
+            TextScope::LastUserMessage => self.0.last_user_text(),
+            TextScope::UserText => self.0.user_text(),
+            TextScope::All => self.0.all_text(),
+        }
+    }
+}

@@ -1,0 +1,136 @@
+//! The request as it goes upstream.
+
+use http::header::{
+    ACCEPT_ENCODING, AUTHORIZATION, CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, COOKIE, EXPECT, FORWARDED, HOST, TE,
+    TRAILER, TRANSFER_ENCODING, UPGRADE,
+};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Request};
+use pointsman_config::provider::OutputCapField;
+use pointsman_wire::openai::request::{ChatRequest, Edits, MaxTokensField};
+use smallvec::SmallVec;
+
+use super::call::Call;
+use crate::body::Pieces;
+use crate::listen::render::JSON;
+use crate::plane::{Key, ProviderPart};
+
+/// Headers of the caller that mean us, or the connection to us.
+fn is_ours(name: &HeaderName) -> bool {
+    const DROPPED: [HeaderName; 12] = [
+        AUTHORIZATION,
+        COOKIE,
+        HOST,
+        CONNECTION,
+        CONTENT_LENGTH,
+        TRANSFER_ENCODING,
+        ACCEPT_ENCODING,
+        EXPECT,
+        TE,
+        TRAILER,
+        UPGRADE,
+        FORWARDED,
+    ];
+    if DROPPED.contains(name) {
+        return true;
+    }
+    let name = name.as_str();
+    matches!(name, "keep-alive" | "x-request-id" | "x-real-ip" | "x-api-key" | "api-key" | "cookie2")
+        || name.starts_with("proxy-")
+        || name.starts_with("x-forwarded-")
+        || name.starts_with("x-pointsman-")
+}
+
+/// Builds the request for one candidate. The caller's bytes are shared, not copied.
+pub(super) fn build(
+    call: &Call,
+    candidate: usize,
+    chat: &ChatRequest,
+    headers: &HeaderMap,
+    provider: &ProviderPart,
+) -> Request<Pieces> {
+    let known = &call.plane.snapshot.targets[call.target(candidate)];
+    let config = &call.plane.snapshot.providers[known.provider].config;
+    let edits = Edits {
+        model: Some(&known.model.provider_model),
+        include_usage: true,
+        max_tokens: call.decision.considered[candidate].step.write_cap,
+        max_tokens_field: match config.output_cap_field {
+            OutputCapField::MaxTokens => MaxTokensField::MaxTokens,
+            OutputCapField::MaxCompletionTokens => MaxTokensField::MaxCompletionTokens,
+        },
+    };
+    let mut request = Request::new(Pieces::from(chat.splice(&edits)));
+    *request.method_mut() = Method::POST;
+    *request.uri_mut() = provider.chat.clone();
+    *request.headers_mut() = upstream_headers(headers, provider);
+    request
+}
+
+fn upstream_headers(headers: &HeaderMap, provider: &ProviderPart) -> HeaderMap {
+    let named = connection_names(headers);
+    let mut out = HeaderMap::with_capacity(headers.len() + 4);
+    out.insert(HOST, provider.host.clone());
+    for (name, value) in headers {
+        if !is_ours(name) && !named.iter().any(|other| other == name.as_str()) {
+            out.append(name.clone(), value.clone());
+        }
+    }
+    // What came was JSON, whatever the caller called it.
+    out.insert(CONTENT_TYPE, JSON);
+    for (name, value) in &provider.headers {
+        out.insert(name.clone(), value.clone());
+    }
+    if let Key::Bearer(key) = &provider.key {
+        out.insert(AUTHORIZATION, key.clone());
+    }
+    out
+}
+
+/// Headers that `connection` declares to be of this hop only.
+pub(super) fn connection_names(headers: &HeaderMap) -> SmallVec<[String; 2]> {
+    let values = headers.get_all(CONNECTION).iter().filter_map(|value: &HeaderValue| value.to_str().ok());
+    let names = values.flat_map(|value| value.split(',')).map(str::trim);
+    names.filter(|n| !matches!(*n, "keep-alive" | "close" | "")).map(str::to_ascii_lowercase).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn headers_that_mean_us_stay_here() {
+        for name in [
+            "authorization",
+            "cookie",
+            "host",
+            "connection",
+            "keep-alive",
+            "proxy-authorization",
+            "te",
+            "trailer",
+            "transfer-encoding",
+            "upgrade",
+            "x-forwarded-for",
+            "x-forwarded-proto",
+            "forwarded",
+            "accept-encoding",
+            "expect",
+            "content-length",
+            "x-request-id",
+            "x-pointsman-annotate",
+            "x-api-key",
+        ] {
+            assert!(is_ours(&HeaderName::from_static(name)), "{name}");
+        }
+        for name in ["accept", "user-agent", "x-stainless-lang", "openai-organization", "traceparent"] {
+            assert!(!is_ours(&HeaderName::from_static(name)), "{name}");
+        }
+    }
+
+    #[test]
+    fn the_connection_header_names_more_of_them() {
+        let mut headers = HeaderMap::new();
+        headers.insert(CONNECTION, HeaderValue::from_static("keep-alive, X-Hop"));
+        assert_eq!(connection_names(&headers).as_slice(), ["x-hop"]);
+    }
+}

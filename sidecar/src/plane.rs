@@ -1,0 +1,105 @@
+//! What a request sees of the world: the immutable snapshot, and beside each part of it the live part with its name.
+//!
+//! A new plane is built whole on the control thread and swapped in; live parts (health, rights, counters, shadow
+//! prices) are looked up by their stable names and carry over. A request keeps the plane it started with.
+
+pub(crate) mod build;
+pub(crate) mod live;
+
+use std::sync::Arc;
+
+use http::{HeaderName, HeaderValue, Uri};
+use jiff::Timestamp;
+use pointsman_config::provider::Timeouts;
+use pointsman_core::account::LimitLive;
+use pointsman_core::health::HealthRow;
+use pointsman_core::snapshot::{Snapshot, Target};
+use pointsman_core::time::Millis;
+use smallvec::SmallVec;
+
+use self::live::{PolicyLive, TargetLive};
+use crate::pool::{Origin, OriginId};
+use crate::usage::CallCounters;
+
+/// The world of one request. Its lists run parallel to those of the snapshot.
+pub(crate) struct Plane {
+    pub(crate) snapshot: Arc<Snapshot>,
+    pub(crate) policies: Vec<PolicyPart>,
+    pub(crate) providers: Vec<ProviderPart>,
+    pub(crate) targets: Vec<TargetPart>,
+    pub(crate) limits: Vec<LimitPart>,
+}
+
+/// What stands beside a policy.
+pub(crate) struct PolicyPart {
+    pub(crate) live: Arc<PolicyLive>,
+    /// `namespace/name`, as a header.
+    pub(crate) label: HeaderValue,
+    /// Parallel to the policy's candidates.
+    pub(crate) candidates: Vec<CandidatePart>,
+}
+
+/// What stands beside a candidate.
+pub(crate) struct CandidatePart {
+    /// The limits that count it, in the order of the snapshot.
+    pub(crate) limits: SmallVec<[Arc<LimitLive>; 4]>,
+    pub(crate) counters: Arc<CallCounters>,
+}
+
+/// How a provider is reached.
+pub(crate) struct ProviderPart {
+    pub(crate) origin: Arc<Origin>,
+    pub(crate) origin_id: OriginId,
+    pub(crate) chat: Uri,
+    pub(crate) host: HeaderValue,
+    pub(crate) headers: Vec<(HeaderName, HeaderValue)>,
+    pub(crate) key: Key,
+    pub(crate) timeouts: Timeouts,
+}
+
+/// The key that goes along.
+pub(crate) enum Key {
+    /// The provider wants none.
+    NotNeeded,
+    /// It wants one that this process does not hold (yet).
+    Missing,
+    /// As the whole value of `authorization`, marked sensitive.
+    Bearer(HeaderValue),
+}
+
+/// What stands beside a target.
+pub(crate) struct TargetPart {
+    pub(crate) live: Arc<TargetLive>,
+    pub(crate) model: HeaderValue,
+    pub(crate) provider: HeaderValue,
+}
+
+/// What stands beside a limit: its present window.
+pub(crate) struct LimitPart {
+    pub(crate) live: Arc<LimitLive>,
+    /// When the window ends; none for a limit that never resets.
+    pub(crate) ends: Option<Timestamp>,
+    /// The same in the limit's own zone: `2026-11-22T00:00:00+01:00`.
+    pub(crate) resets: Option<String>,
+    /// Less than so much of the granted rights left: time to ask for more.
+    pub(crate) enough: u64,
+}
+
+impl Plane {
+    /// How a target stands now.
+    pub(crate) fn health(&self, target: usize, now: Millis) -> HealthRow {
+        self.targets[target].live.health().row(now)
+    }
+
+    /// What is left of a limit.
+    pub(crate) fn room(&self, limit: usize) -> Option<u64> {
+        self.limits[limit].live.room()
+    }
+
+    /// A target with everything beside it.
+    pub(crate) fn target(&self, target: usize) -> (&Target, &TargetPart, &ProviderPart) {
+        let known = &self.snapshot.targets[target];
+        (known, &self.targets[target], &self.providers[known.provider])
+    }
+
+}

@@ -1,0 +1,68 @@
+//! Recent calls, in memory: the decision with every candidate and reason, the attempts, tokens and cost. No text.
+
+mod render;
+
+use std::collections::VecDeque;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use pointsman_core::account::Charge;
+use pointsman_core::decide::Decision;
+use pointsman_core::snapshot::Snapshot;
+use smallvec::SmallVec;
+
+pub(crate) use render::decision_json;
+
+use crate::forward::{End, Tried};
+use crate::request_id::RequestId;
+
+const CALLS_AT_MOST: usize = 1000;
+/// Each record holds the world that it was decided in; older worlds go with their records.
+const SNAPSHOTS_AT_MOST: usize = 16;
+
+/// What is known of one call.
+pub(crate) struct Record {
+    pub(crate) id: RequestId,
+    pub(crate) at: Timestamp,
+    pub(crate) snapshot: Arc<Snapshot>,
+    pub(crate) policy: usize,
+    pub(crate) asked: String,
+    pub(crate) stream: bool,
+    pub(crate) input_tokens: u64,
+    pub(crate) decision: Rc<Decision>,
+    pub(crate) tried: SmallVec<[Tried; 2]>,
+    pub(crate) charged: Charge,
+    pub(crate) end: End,
+    pub(crate) took: Duration,
+    pub(crate) overhead: Duration,
+}
+
+/// The last calls, oldest first.
+#[derive(Default)]
+pub(crate) struct Records {
+    calls: VecDeque<Record>,
+    snapshots: usize,
+}
+
+impl Records {
+    pub(crate) fn push(&mut self, record: Record) {
+        let same = self.calls.back().is_some_and(|last| Arc::ptr_eq(&last.snapshot, &record.snapshot));
+        self.snapshots += usize::from(!same);
+        self.calls.push_back(record);
+        while self.calls.len() > CALLS_AT_MOST || self.snapshots > SNAPSHOTS_AT_MOST {
+            self.drop_oldest();
+        }
+    }
+
+    pub(crate) fn get(&self, id: RequestId) -> Option<&Record> {
+        self.calls.iter().rev().find(|record| record.id == id)
+    }
+
+    fn drop_oldest(&mut self) {
+        let Some(oldest) = self.calls.pop_front() else { return };
+        let same = self.calls.front().is_some_and(|next| Arc::ptr_eq(&next.snapshot, &oldest.snapshot));
+        self.snapshots -= usize::from(!same);
+    }
+}

@@ -1,0 +1,1 @@
+//! The block arithmetic against a store in memory that crashes.

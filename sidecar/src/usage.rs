@@ -1,0 +1,242 @@
+//! What has been counted: calls, tokens, money, per policy, provider and model and per UTC day of admission.
+//!
+//! Counters only rise, so that a report lost, repeated or late changes no total.
+
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
+use pointsman_config::money::Nano;
+use pointsman_core::account::Charge;
+
+/// Upper bounds of the latency buckets in milliseconds, those of `gen_ai.client.operation.duration`; one more bucket
+/// holds the rest.
+pub const LATENCY_BOUNDS_MS: [u64; 14] =
+    [10, 20, 40, 80, 160, 320, 640, 1_280, 2_560, 5_120, 10_240, 20_480, 40_960, 81_920];
+
+const BUCKETS: usize = LATENCY_BOUNDS_MS.len() + 1;
+const SECONDS_PER_DAY: i64 = 86_400;
+
+/// A UTC day, counted from 1970.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Day(pub(crate) i64);
+
+impl Day {
+    pub(crate) fn of(at: Timestamp) -> Self {
+        Self(at.as_second().div_euclid(SECONDS_PER_DAY))
+    }
+}
+
+impl std::fmt::Display for Day {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let start = Timestamp::from_second(self.0 * SECONDS_PER_DAY).unwrap_or_default();
+        write!(f, "{}", start.to_zoned(TimeZone::UTC).date())
+    }
+}
+
+/// The counters of one day.
+#[derive(Debug, Default)]
+pub(crate) struct Tally {
+    pub(crate) requests: AtomicU64,
+    pub(crate) routed: AtomicU64,
+    pub(crate) failures: AtomicU64,
+    pub(crate) fallbacks: AtomicU64,
+    input: AtomicU64,
+    output: AtomicU64,
+    cost: AtomicU64,
+    uncertain: AtomicU64,
+    latency: [AtomicU64; BUCKETS],
+}
+
+/// What a tally said at one moment.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Counted {
+    pub(crate) requests: u64,
+    pub(crate) routed: u64,
+    pub(crate) failures: u64,
+    pub(crate) fallbacks: u64,
+    pub(crate) input: u64,
+    pub(crate) output: u64,
+    pub(crate) cost: u64,
+    pub(crate) uncertain: u64,
+    pub(crate) latency: [u64; BUCKETS],
+}
+
+/// The counters of one policy, provider and model. Two days are open at a time: calls admitted before midnight settle
+/// after it.
+#[derive(Debug)]
+pub(crate) struct CallCounters {
+    open: [Tally; 2],
+    closed: Mutex<Closed>,
+}
+
+#[derive(Debug)]
+struct Closed {
+    /// The day in each open place.
+    days: [Option<Day>; 2],
+    before: Vec<(Day, Counted)>,
+}
+
+impl Tally {
+    pub(crate) fn add(counter: &AtomicU64) {
+        counter.fetch_add(1, Relaxed);
+    }
+
+    /// Takes in what an attempt was charged.
+    pub(crate) fn charge(&self, charge: &Charge) {
+        self.input.fetch_add(charge.usage.input, Relaxed);
+        self.output.fetch_add(charge.usage.output, Relaxed);
+        self.cost.fetch_add(charge.cost.0, Relaxed);
+        self.uncertain.fetch_add(charge.uncertain.0, Relaxed);
+    }
+
+    pub(crate) fn latency(&self, took: Duration) {
+        let millis = u64::try_from(took.as_millis()).unwrap_or(u64::MAX);
+        let bucket = LATENCY_BOUNDS_MS.iter().position(|bound| millis <= *bound).unwrap_or(BUCKETS - 1);
+        self.latency[bucket].fetch_add(1, Relaxed);
+    }
+
+    fn read(&self) -> Counted {
+        let value = |counter: &AtomicU64| counter.load(Relaxed);
+        Counted {
+            requests: value(&self.requests),
+            routed: value(&self.routed),
+            failures: value(&self.failures),
+            fallbacks: value(&self.fallbacks),
+            input: value(&self.input),
+            output: value(&self.output),
+            cost: value(&self.cost),
+            uncertain: value(&self.uncertain),
+            latency: std::array::from_fn(|i| value(&self.latency[i])),
+        }
+    }
+
+    fn clear(&self) {
+        let Self { requests, routed, failures, fallbacks, input, output, cost, uncertain, latency } = self;
+        [requests, routed, failures, fallbacks, input, output, cost, uncertain]
+            .into_iter()
+            .chain(latency)
+            .for_each(|counter| counter.store(0, Relaxed));
+    }
+}
+
+impl CallCounters {
+    /// Counters that start on `day`.
+    pub(crate) fn new(day: Day) -> Self {
+        let mut days = [None; 2];
+        days[Self::place(day)] = Some(day);
+        Self { open: Default::default(), closed: Mutex::new(Closed { days, before: Vec::new() }) }
+    }
+
+    /// The tally of a day that is open: today, or yesterday for a call that began then.
+    pub(crate) fn on(&self, day: Day) -> &Tally {
+        &self.open[Self::place(day)]
+    }
+
+    /// Opens a day, by closing the one before yesterday. Called before any call of that day is admitted.
+    pub(crate) fn turn_to(&self, day: Day) {
+        let place = Self::place(day);
+        let mut closed = self.closed.lock().unwrap_or_else(PoisonError::into_inner);
+        if closed.days[place] == Some(day) {
+            return;
+        }
+        if let Some(old) = closed.days[place] {
+            let counted = self.open[place].read();
+            if counted != Counted::default() {
+                closed.before.push((old, counted));
+            }
+            self.open[place].clear();
+        }
+        closed.days[place] = Some(day);
+    }
+
+    /// Every day on which something was counted.
+    pub(crate) fn report(&self) -> Vec<(Day, Counted)> {
+        let closed = self.closed.lock().unwrap_or_else(PoisonError::into_inner);
+        let open = (0..2).filter_map(|place| Some((closed.days[place]?, self.open[place].read())));
+        let mut days: Vec<_> = closed.before.iter().cloned().chain(open).collect();
+        days.retain(|(_, counted)| *counted != Counted::default());
+        days
+    }
+
+    fn place(day: Day) -> usize {
+        usize::from(day.0.rem_euclid(2) == 1)
+    }
+}
+
+/// What the whole process has counted since its start.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Totals {
+    /// Answered calls.
+    pub requests: u64,
+    /// Of them: the model was chosen by us.
+    pub routed: u64,
+    /// Attempts that failed.
+    pub failures: u64,
+    /// Answered calls that were picked for another target.
+    pub fallbacks: u64,
+    /// Input tokens.
+    pub input_tokens: u64,
+    /// Output tokens.
+    pub output_tokens: u64,
+    /// What they cost.
+    pub cost: Nano,
+    /// The estimated part of the cost.
+    pub uncertain: Nano,
+    /// Calls that were refused.
+    pub refused: u64,
+}
+
+impl Totals {
+    pub(crate) fn add(&mut self, counted: &Counted) {
+        self.requests += counted.requests;
+        self.routed += counted.routed;
+        self.failures += counted.failures;
+        self.fallbacks += counted.fallbacks;
+        self.input_tokens += counted.input;
+        self.output_tokens += counted.output;
+        self.cost = self.cost.saturating_add(Nano(counted.cost));
+        self.uncertain = self.uncertain.saturating_add(Nano(counted.uncertain));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    fn charge(cost: u64) -> Charge {
+        Charge { cost: Nano(cost), ..Charge::default() }
+    }
+
+    #[test]
+    fn days_stay_apart_however_late_a_call_settles() {
+        let monday = Day::of("2026-11-23T23:59:59Z".parse().unwrap());
+        let [tuesday, wednesday] = [Day(monday.0 + 1), Day(monday.0 + 2)];
+        let counters = CallCounters::new(monday);
+        counters.on(monday).charge(&charge(1));
+        counters.turn_to(tuesday);
+        counters.on(tuesday).charge(&charge(10));
+        counters.on(monday).charge(&charge(2));
+        counters.turn_to(wednesday);
+        counters.on(wednesday).charge(&charge(100));
+        let mut costs: Vec<_> =
+            counters.report().into_iter().map(|(day, c)| (day.to_string(), c.cost)).collect();
+        costs.sort();
+        let expected = [("2026-11-23", 3), ("2026-11-24", 10), ("2026-11-25", 100)];
+        assert_eq!(costs, expected.map(|(day, cost)| (day.to_owned(), cost)));
+    }
+
+    #[test]
+    fn latencies_fall_into_the_bucket_below_their_bound() {
+        let tally = Tally::default();
+        for millis in [0, 10, 11, 81_920, 81_921, 10_000_000] {
+            tally.latency(Duration::from_millis(millis));
+        }
+        let counted = tally.read();
+        assert_eq!((counted.latency[0], counted.latency[1]), (2, 1));
+        assert_eq!((counted.latency[13], counted.latency[14]), (1, 2));
+    }
+}
