@@ -1,2 +1,54 @@
-//! The `pointsman` program.
-fn main() {}
+//! The `pointsman` program: both halves in one process on a laptop, either half in a cluster, and the tools around them.
+
+mod args;
+mod check;
+mod crds;
+mod environment;
+mod explain;
+mod http;
+mod ledger;
+mod manifests;
+mod run;
+mod stop;
+mod world;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+use tracing_subscriber::EnvFilter;
+
+use crate::args::{Cli, Command, Log, LogFormat};
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    // Several crates of the graph could choose one; the first choice holds for all.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let done = match cli.command {
+        Command::Run(args) => start_log(&args.log).and_then(|()| run::run(args)),
+        Command::Check(args) => check::run(&args),
+        Command::Explain(args) => explain::run(args),
+        Command::Crds => crds::run(),
+    };
+    match done {
+        Ok(code) => code,
+        Err(error) => {
+            eprintln!("pointsman: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn start_log(log: &Log) -> anyhow::Result<()> {
+    let filter = EnvFilter::try_new(&log.log).map_err(|e| {
+        anyhow::anyhow!(
+            "--log \"{}\": {e}; write info, or a list such as info,pointsman_sidecar=debug",
+            log.log
+        )
+    })?;
+    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    match log.log_format {
+        LogFormat::Text => builder.with_target(false).init(),
+        LogFormat::Json => builder.json().init(),
+    }
+    Ok(())
+}

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use pointsman_config::policy::Action;
 
-use crate::decide::{Decision, Outcome, PickReason, Reason, Refusal, Verdict};
+use crate::decide::{Decision, Method, Outcome, PickReason, Reason, Refusal, Verdict};
 use crate::snapshot::{Policy, Snapshot, Target};
 
 /// Renders decisions of one policy.
@@ -97,7 +97,7 @@ impl Explainer<'_> {
         let row = &d.considered[*i];
         let name = self.name(row.target);
         let first = match reason {
-            PickReason::Picked => format!("{name} came out best of {} by {:?}.", d.plan.len(), d.method),
+            PickReason::Picked => format!("{name} came out best of {}{}.", d.plan.len(), by(&d.method)),
             PickReason::Requested => format!("{name} was asked for by name."),
             PickReason::Rule(_) => format!("{name} answers because of {}.", self.pick_reason(reason)),
             PickReason::Budget => format!("{name} came out best among those that the budgets have room for."),
@@ -147,6 +147,13 @@ impl Explainer<'_> {
         let parts: Vec<String> =
             groups.into_iter().map(|(text, names)| format!("{}: {text}", names.join(", "))).collect();
         if parts.is_empty() { "none is left".to_owned() } else { parts.join("; ") }
+    }
+}
+
+fn by(method: &Method) -> String {
+    match method {
+        Method::Scored(optimizer, _) => format!(" by {optimizer:?}"),
+        Method::Direct | Method::Refused => String::new(),
     }
 }
 

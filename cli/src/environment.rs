@@ -1,0 +1,161 @@
+//! Keys and addresses found in the environment, and the manifests that they stand for.
+
+use std::collections::BTreeMap;
+use std::fmt::Write;
+
+use pointsman_models::provider::all_provider_defaults;
+use pointsman_models::{Catalogue, ProviderDefaults};
+
+/// The variable with which OpenAI's own client is pointed elsewhere.
+const OPENAI_BASE_URL: &str = "OPENAI_BASE_URL";
+
+/// The variables of this process, or of a test.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Environment(BTreeMap<String, String>);
+
+/// A provider that the environment opens.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Found {
+    /// Its type.
+    pub(crate) provider_type: String,
+    /// The variable that holds the key.
+    pub(crate) key_variable: Option<String>,
+    /// An address in place of the type's own.
+    pub(crate) base_url: Option<String>,
+}
+
+impl Environment {
+    /// Those of this process.
+    pub(crate) fn of_process() -> Self {
+        Self(std::env::vars().filter(|(_, value)| !value.is_empty()).collect())
+    }
+
+    /// One variable, unless it is empty.
+    pub(crate) fn get(&self, variable: &str) -> Option<&str> {
+        self.0.get(variable).map(String::as_str)
+    }
+
+    /// The host of the base URL that goes with a type, if one is set.
+    pub(crate) fn base_url_host(&self, provider_type: &str) -> Option<String> {
+        let url =
+            (matches!(provider_type, "OpenAI" | "OpenAICompatible")).then(|| self.get(OPENAI_BASE_URL))??;
+        let authority = url.split_once("://")?.1.split('/').next()?;
+        Some(authority.rsplit_once(':').map_or(authority, |(host, _)| host).to_ascii_lowercase())
+    }
+
+    /// Every provider that the environment opens, in the order of the defaults.
+    pub(crate) fn providers(&self) -> Vec<Found> {
+        let own = self.get(OPENAI_BASE_URL).map(|url| Found {
+            provider_type: "OpenAICompatible".to_owned(),
+            key_variable: self.get("OPENAI_API_KEY").map(|_| "OPENAI_API_KEY".to_owned()),
+            base_url: Some(url.trim_end_matches('/').to_owned()),
+        });
+        let hosted = all_provider_defaults().iter().filter_map(|defaults| self.hosted(defaults));
+        own.into_iter().chain(hosted).collect()
+    }
+
+    fn hosted(&self, defaults: &ProviderDefaults) -> Option<Found> {
+        let variable = defaults.key_variable?;
+        // A key beside a base URL of one's own is for that address, not for OpenAI.
+        let elsewhere = variable == "OPENAI_API_KEY" && self.get(OPENAI_BASE_URL).is_some();
+        (self.get(variable).is_some() && !elsewhere).then(|| Found {
+            provider_type: defaults.provider_type.to_owned(),
+            key_variable: Some(variable.to_owned()),
+            base_url: None,
+        })
+    }
+}
+
+#[cfg(test)]
+impl FromIterator<(&'static str, &'static str)> for Environment {
+    fn from_iter<I: IntoIterator<Item = (&'static str, &'static str)>>(pairs: I) -> Self {
+        Self(pairs.into_iter().map(|(k, v)| (k.to_owned(), v.to_owned())).collect())
+    }
+}
+
+impl Found {
+    /// The provider's name: its type in lower case.
+    pub(crate) fn name(&self) -> String {
+        self.provider_type.to_ascii_lowercase()
+    }
+
+    /// The manifest that says the same. `opened` are the models that the provider lists, where it was asked.
+    pub(crate) fn manifest(&self, opened: Option<&[String]>) -> String {
+        let name = self.name();
+        let mut yaml = format!(
+            "apiVersion: pointsman.dev/v1alpha1\nkind: LLMProvider\nmetadata: {{name: {name}}}\nspec:\n  type: {}\n",
+            self.provider_type
+        );
+        if let Some(url) = &self.base_url {
+            let _ = writeln!(yaml, "  endpoint: {{type: URL, url: {}}}", quoted(url));
+        }
+        match &self.key_variable {
+            Some(_) => {
+                let _ = writeln!(yaml, "  auth: {{apiKey: {{secretRef: {{name: {name}}}}}}}");
+            }
+            None => yaml.push_str("  auth: {type: None}\n"),
+        }
+        if let Some(models) = opened {
+            self.models(models, &mut yaml);
+        }
+        yaml
+    }
+
+    fn models(&self, opened: &[String], yaml: &mut String) {
+        yaml.push_str("  models:\n");
+        let catalogue_type = if self.base_url.is_some() { "OpenAI" } else { &self.provider_type };
+        for model in opened {
+            let known = Catalogue::shipped().model(catalogue_type, model).is_some();
+            if known || self.base_url.is_some() {
+                let _ = writeln!(yaml, "    - name: {}", quoted(model));
+            }
+        }
+    }
+}
+
+/// A string that means itself in every version of YAML.
+fn quoted(text: &str) -> String {
+    serde_json::Value::String(text.to_owned()).to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_usual_variable_opens_its_provider() {
+        let environment: Environment =
+            [("OPENAI_API_KEY", "sk-1"), ("MISTRAL_API_KEY", "m-1"), ("PATH", "/bin")].into_iter().collect();
+        let found: Vec<String> = environment.providers().iter().map(Found::name).collect();
+        assert_eq!(found, ["openai", "mistral"]);
+    }
+
+    #[test]
+    fn a_base_url_of_ones_own_takes_the_key_with_it() {
+        let environment: Environment =
+            [("OPENAI_BASE_URL", "http://10.0.0.7:8000/v1/"), ("OPENAI_API_KEY", "sk-1")]
+                .into_iter()
+                .collect();
+        let found = environment.providers();
+        assert_eq!(found.len(), 1);
+        assert_eq!(environment.base_url_host("OpenAICompatible").as_deref(), Some("10.0.0.7"));
+        let manifest = found[0].manifest(Some(&["llama".to_owned()]));
+        let expected = "\
+apiVersion: pointsman.dev/v1alpha1
+kind: LLMProvider
+metadata: {name: openaicompatible}
+spec:
+  type: OpenAICompatible
+  endpoint: {type: URL, url: \"http://10.0.0.7:8000/v1\"}
+  auth: {apiKey: {secretRef: {name: openaicompatible}}}
+  models:
+    - name: \"llama\"
+";
+        assert_eq!(manifest, expected);
+    }
+
+    #[test]
+    fn nothing_in_the_environment_opens_nothing() {
+        assert_eq!(Environment::default().providers(), []);
+    }
+}

@@ -1,0 +1,92 @@
+//! Manifests in a folder: read, checked by the API server's own rules, turned into the world that is compiled.
+//!
+//! ```text
+//! *.yaml ─► read ─► default + schema + CEL (as the API server) ─► typed objects ─► World ─► compile
+//!             └──────────────► locate: which line a field path stands on
+//! ```
+
+mod locate;
+mod problem;
+mod read;
+mod schema;
+#[cfg(test)]
+mod tests;
+mod typed;
+
+use std::path::{Path, PathBuf};
+
+use serde_json::Value;
+
+pub(crate) use locate::Place;
+pub(crate) use problem::{Problem, Severity, render};
+pub(crate) use typed::{Secret, Secrets, typed};
+
+/// One object of one file.
+#[derive(Clone, Debug)]
+pub(crate) struct Manifest {
+    /// Which file, as the user named the folder.
+    pub(crate) file: PathBuf,
+    /// Which document of the file, from 0.
+    pub(crate) document: usize,
+    /// Its kind.
+    pub(crate) kind: String,
+    /// Its namespace; `default` where it names none.
+    pub(crate) namespace: String,
+    /// Its name.
+    pub(crate) name: String,
+    /// Counts the edits of the object, from 1.
+    pub(crate) generation: i64,
+    /// The object as written, with the schema's defaults applied.
+    pub(crate) object: Value,
+}
+
+/// What a folder holds.
+#[derive(Debug, Default)]
+pub(crate) struct Folder {
+    /// Objects that passed the API server's rules.
+    pub(crate) manifests: Vec<Manifest>,
+    /// Everything that is wrong, in order of file and line.
+    pub(crate) problems: Vec<Problem>,
+    /// How many objects of our kinds were read, bad ones included.
+    pub(crate) objects: usize,
+    /// How many files were read.
+    pub(crate) files: usize,
+}
+
+/// The kinds that we understand; others in the folder are none of our business.
+pub(crate) const KINDS: [&str; 5] = ["LLMProvider", "RoutingPolicy", "ABTest", "Budget", "Secret"];
+
+/// Namespace of objects that name none, outside a cluster.
+pub(crate) const DEFAULT_NAMESPACE: &str = "default";
+
+/// Reads every `*.yaml` and `*.yml` of a folder, or one file, sorted by path.
+pub(crate) fn read(path: &Path) -> std::io::Result<Folder> {
+    let mut folder = Folder::default();
+    let rules = schema::Rules::shipped();
+    for file in read::files(path)? {
+        let text = std::fs::read_to_string(&file)?;
+        folder.files += 1;
+        read::file(&file, &text, &rules, &mut folder);
+    }
+    read::find_doubles(&mut folder);
+    Ok(folder)
+}
+
+/// Reads a text as if it were one file.
+pub(crate) fn read_text(file: &Path, text: &str) -> Folder {
+    let mut folder = Folder { files: 1, ..Folder::default() };
+    read::file(file, text, &schema::Rules::shipped(), &mut folder);
+    folder
+}
+
+impl Manifest {
+    /// `RoutingPolicy shop/default`
+    pub(crate) fn title(&self) -> String {
+        format!("{} {}/{}", self.kind, self.namespace, self.name)
+    }
+
+    /// Where a field of it stands, as the file is now.
+    pub(crate) fn locate(&self, path: &str) -> Option<Place> {
+        locate::locate(&std::fs::read_to_string(&self.file).ok()?, self.document, path, locate::Part::Value)
+    }
+}

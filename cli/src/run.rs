@@ -1,0 +1,157 @@
+//! `pointsman run`: the whole of Pointsman in one process, from a folder or from the keys in the environment.
+
+mod banner;
+mod keys;
+mod serving;
+mod watch;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::Instant;
+
+use anyhow::{Context, bail};
+use pointsman_sidecar::{Config, Handle, Sidecar, Update};
+
+use crate::args::Run;
+use crate::environment::Environment;
+use crate::ledger::Ledger;
+use crate::stop;
+
+pub(crate) use self::serving::Serving;
+
+/// Serves until a signal to stop.
+pub(crate) fn run(args: Run) -> anyhow::Result<ExitCode> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    runtime.block_on(serve(args))
+}
+
+async fn serve(args: Run) -> anyhow::Result<ExitCode> {
+    let started = Instant::now();
+    let environment = Environment::of_process();
+    let source = match &args.path {
+        Some(path) => Source::Folder(path.clone()),
+        None => Source::Keys(keys::manifests(&environment).await?),
+    };
+    if args.print {
+        banner::print(source.yaml())?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    let mut serving = Serving::new(environment);
+    let first = serving.load(&source).with_context(|| source.failed())?;
+    if let Some(problems) = first.problems_text() {
+        eprint!("{problems}");
+    }
+    if first.entries.is_empty() {
+        bail!("{}", source.empty());
+    }
+    let state = args.state_dir.clone().unwrap_or_else(|| source.state_dir());
+    let ledger = Ledger::open(&state)
+        .map_err(|e| anyhow::anyhow!("failed to open the ledger in {}: {e}", state.display()))?;
+    let handle = Sidecar::start(Config {
+        data: vec![args.listen],
+        folder: source.folder(),
+        workload: Some(format!("{}/pointsman", first.namespace)),
+        rights: Some(Box::new(ledger)),
+        ..Config::default()
+    })
+    .map_err(|e| anyhow::anyhow!("failed to serve on {}: {e}", args.listen))?;
+    apply(&handle, first.update()).await;
+    banner::show(&source, &first, &handle, started).await?;
+    if let Some(file) = &args.ready_file {
+        banner::write_ready_file(file, &handle).await?;
+    }
+    keep_up(&source, &mut serving, &handle).await?;
+    handle.shutdown(args.drain_timeout).await;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Applies every edit of the folder until a signal to stop.
+async fn keep_up(source: &Source, serving: &mut Serving, handle: &Handle) -> anyhow::Result<()> {
+    let stop = stop::requested();
+    tokio::pin!(stop);
+    let mut edits = match source {
+        Source::Folder(path) => Some(watch::edits(path)?),
+        Source::Keys(_) => None,
+    };
+    loop {
+        let edited = async {
+            match &mut edits {
+                Some(edits) => edits.recv().await.is_some(),
+                None => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            done = &mut stop => return Ok(done?),
+            _ = edited => match serving.load(source) {
+                Ok(loaded) => {
+                    if let Some(problems) = loaded.problems_text() {
+                        eprint!("{problems}");
+                    }
+                    apply(handle, loaded.update()).await;
+                }
+                Err(error) => tracing::error!(%error, "failed to read the folder; the last good version serves on"),
+            },
+        }
+    }
+}
+
+async fn apply(handle: &Handle, update: Update) {
+    for problem in handle.apply(update).await.problems {
+        tracing::error!(object = %problem.key, path = problem.path, "{}", problem.message);
+    }
+}
+
+/// Where the manifests come from.
+pub(crate) enum Source {
+    /// A folder, or one file.
+    Folder(PathBuf),
+    /// The manifests that the keys in the environment stand for.
+    Keys(keys::Manifests),
+}
+
+impl Source {
+    /// What simulated providers' files are relative to.
+    pub(crate) fn folder(&self) -> PathBuf {
+        match self {
+            Self::Folder(path) if path.is_dir() => path.clone(),
+            Self::Folder(path) => path.parent().map_or_else(|| PathBuf::from("."), PathBuf::from),
+            Self::Keys(_) => PathBuf::from("."),
+        }
+    }
+
+    /// Where the ledger is kept unless the user says otherwise: apart from the manifests, one per folder.
+    fn state_dir(&self) -> PathBuf {
+        use std::hash::{DefaultHasher, Hash, Hasher};
+        let home = std::env::var_os("XDG_STATE_HOME")
+            .map(PathBuf::from)
+            .or_else(|| std::env::var_os("HOME").map(|home| PathBuf::from(home).join(".local/state")));
+        let folder = std::fs::canonicalize(self.folder()).unwrap_or_else(|_| self.folder());
+        let mut hash = DefaultHasher::new();
+        folder.hash(&mut hash);
+        home.unwrap_or_else(|| PathBuf::from(".")).join("pointsman").join(format!("{:016x}", hash.finish()))
+    }
+
+    fn failed(&self) -> String {
+        match self {
+            Self::Folder(path) => format!("failed to read {}", path.display()),
+            Self::Keys(_) => "failed to read the manifests of the environment".to_owned(),
+        }
+    }
+
+    fn empty(&self) -> String {
+        match self {
+            Self::Folder(path) => format!(
+                "{} holds no object that can be served: one LLMProvider is enough (see `pointsman check {0}`)",
+                path.display()
+            ),
+            Self::Keys(_) => "no provider could be made of the environment".to_owned(),
+        }
+    }
+
+    fn yaml(&self) -> &str {
+        match self {
+            Self::Folder(_) => "",
+            Self::Keys(manifests) => &manifests.yaml,
+        }
+    }
+}
