@@ -8,7 +8,7 @@ mod latency;
 mod ledger;
 mod permitted;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
@@ -174,11 +174,10 @@ impl Accounts {
         sums
     }
 
-    /// Whether the application of a pod has called.
-    pub fn has_called(&self, pod_uid: &str) -> bool {
-        self.calls
-            .iter()
-            .any(|((instance, _), calls)| instance.pod_uid == pod_uid && calls.requests + calls.failures > 0)
+    /// The uids of pods whose application has called.
+    pub fn callers(&self) -> BTreeSet<&str> {
+        let called = self.calls.iter().filter(|(_, calls)| calls.requests + calls.failures > 0);
+        called.map(|((instance, _), _)| instance.pod_uid.as_str()).collect()
     }
 
     /// What is reserved now under a limit in a window.

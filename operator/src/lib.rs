@@ -4,3 +4,5 @@
 
 pub mod accounts;
 pub mod compile;
+pub mod links;
+pub mod status;

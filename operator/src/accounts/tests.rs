@@ -149,7 +149,7 @@ fn totals_are_sums_over_incarnations() {
     assert_eq!(books.accounts.reserved(&month(), "usd", "2026-11-01T00:00:00Z"), 7 + 5);
     assert_eq!(books.accounts.lambda(&Name::new("shop", "p")), Some(4.0));
     assert_eq!(books.accounts.health(&Name::new("shop", "openai")).get("gpt"), Some(&Health::RateLimited));
-    assert!(books.accounts.has_called("pod-0") && !books.accounts.has_called("pod-9"));
+    assert_eq!(books.accounts.callers(), ["pod-0", "pod-1"].into());
 }
 
 #[test]
