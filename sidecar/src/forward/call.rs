@@ -299,7 +299,7 @@ impl Drop for Call {
         }
         if let Some(flight) = &self.flight {
             let candidate = flight.candidate;
-            let settlement = if flight.sent.is_some() { self.counted(0) } else { Settlement::NotSent };
+            let settlement = if flight.sent.is_some() { Settlement::Abandoned } else { Settlement::NotSent };
             self.land(settlement, TriedEnd::ClientGone);
             self.signal(candidate, Signal::Neutral);
         }

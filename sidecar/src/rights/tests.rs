@@ -1,1 +1,240 @@
-//! The block arithmetic against a store in memory that crashes.
+//! Windows, blocks and crashes, against a store in memory.
+
+#![allow(clippy::unwrap_used)]
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex};
+
+use jiff::Timestamp;
+use pointsman_config::amount::Amount;
+use pointsman_config::budget::{BudgetConfig, BudgetSelector, Enforcement, LimitConfig, OnExhausted, Rights as Source};
+use pointsman_config::entry::{Compiled, Entry, Key, Kind, Name, State};
+use pointsman_config::money::Nano;
+use pointsman_config::objects::Objects;
+use pointsman_config::usage::Usage;
+use pointsman_config::window::Window;
+use pointsman_core::account::{LimitLive, Settlement, reserve, settle};
+use pointsman_core::decide::{Need, Step};
+use pointsman_core::snapshot::{LimitKey, Snapshot};
+
+use super::*;
+
+const NOON: &str = "2026-11-21T12:00:00Z";
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Row {
+    granted: u64,
+    spent: u64,
+    burned: u64,
+}
+
+#[derive(Clone, Default)]
+struct Disk {
+    rows: Arc<Mutex<HashMap<String, Row>>>,
+    broken: Arc<Mutex<bool>>,
+}
+
+impl Disk {
+    fn row(&self, window: &str) -> Row {
+        self.rows.lock().unwrap().get(window).copied().unwrap_or_default()
+    }
+
+    fn change<T>(&self, window: &str, change: impl FnOnce(&mut Row) -> T) -> Result<T, StoreError> {
+        if *self.broken.lock().unwrap() {
+            return Err("the disk is gone".into());
+        }
+        Ok(change(self.rows.lock().unwrap().entry(window.to_owned()).or_default()))
+    }
+}
+
+impl RightsStore for Disk {
+    fn open(&mut self, _: &LimitKey, window: &str) -> Result<OpenedWindow, StoreError> {
+        self.change(window, |row| {
+            row.burned = row.granted.saturating_sub(row.spent);
+            OpenedWindow { spent: row.spent, burned: row.burned }
+        })
+    }
+
+    fn grant(&mut self, _: &LimitKey, window: &str, total: u64) -> Result<(), StoreError> {
+        self.change(window, |row| row.granted = total)
+    }
+
+    fn record(&mut self, _: &LimitKey, window: &str, spent: u64) -> Result<(), StoreError> {
+        self.change(window, |row| row.spent = spent)
+    }
+
+    fn close(&mut self, _: &LimitKey, window: &str, spent: u64) -> Result<(), StoreError> {
+        self.change(window, |row| {
+            row.spent = spent;
+            row.granted = spent + row.burned;
+        })
+    }
+}
+
+fn snapshot(amount: &str, window: Window, enforcement: Enforcement) -> Snapshot {
+    let budget = BudgetConfig {
+        owner: None,
+        selector: BudgetSelector::default(),
+        limits: vec![LimitConfig {
+            name: "cap".to_owned(),
+            amount: Amount::parse(amount).unwrap(),
+            window,
+            time_zone: "UTC".to_owned(),
+        }],
+        enforcement,
+        on_exhausted: OnExhausted::Degrade,
+        rights: Source::Local,
+    };
+    let mut objects = Objects::default();
+    let key = Key { kind: Kind::Budget, name: Name::new("shop", "month") };
+    let state = State::Valid(Compiled::Budget(budget));
+    objects.apply(Entry { key, uid: "u".to_owned(), generation: 1, state });
+    Snapshot::build(&objects)
+}
+
+struct Process {
+    rights: Rights,
+    snapshot: Snapshot,
+}
+
+impl Process {
+    fn start(disk: &Disk, amount: &str, window: Window) -> Self {
+        let rights = Rights::new(Some(Box::new(disk.clone())));
+        Self { rights, snapshot: snapshot(amount, window, Enforcement::Strict) }
+    }
+
+    fn live(&mut self, now: &str) -> Arc<LimitLive> {
+        self.rights.part(&self.snapshot, 0, now.parse::<Timestamp>().unwrap()).live
+    }
+
+    fn report(&self) -> LimitReport {
+        self.rights.report().remove(0)
+    }
+}
+
+fn step(tokens: u64) -> Step {
+    let need = Need { cost: Nano(0), tokens, requests: 1 };
+    Step { bound: need, likely: need, ..Step::default() }
+}
+
+/// Spends `tokens`, taking more rights as the control thread would.
+fn spend(process: &mut Process, live: &Arc<LimitLive>, tokens: u64) -> bool {
+    let limits = [live.clone()];
+    let reserved = reserve(&limits, &step(tokens)).or_else(|lost| {
+        if lost.more_coming {
+            process.rights.extend();
+        }
+        reserve(&limits, &step(tokens))
+    });
+    let Ok(reservation) = reserved else { return false };
+    settle(reservation, None, Settlement::Usage(Usage { output: tokens, ..Usage::default() }));
+    process.rights.extend();
+    true
+}
+
+#[test]
+fn rights_are_durable_before_they_are_used_and_never_exceed_the_limit() {
+    let disk = Disk::default();
+    let mut process = Process::start(&disk, "1000 Tokens", Window::Day);
+    let live = process.live(NOON);
+    let mut spent = 0;
+    while spend(&mut process, &live, 7) {
+        spent += 7;
+        let row = disk.row(&live.terms.window_id);
+        assert!(live.spent() <= row.granted && row.granted <= 1000, "{row:?}");
+    }
+    assert_eq!(spent, 994);
+}
+
+#[test]
+fn a_crash_burns_what_was_granted_and_not_recorded() {
+    let disk = Disk::default();
+    let mut process = Process::start(&disk, "1000 Tokens", Window::Day);
+    let live = process.live(NOON);
+    assert!(spend(&mut process, &live, 10));
+    process.rights.record();
+    assert!(spend(&mut process, &live, 10));
+    let granted = process.report().granted;
+    drop(process);
+    let mut again = Process::start(&disk, "1000 Tokens", Window::Day);
+    again.live(NOON);
+    let report = again.report();
+    assert_eq!((report.spent, report.burned), (10, granted - 10));
+    assert!(report.granted >= report.spent + report.burned);
+}
+
+#[test]
+fn an_orderly_end_burns_nothing() {
+    let disk = Disk::default();
+    let mut process = Process::start(&disk, "1000 Tokens", Window::Day);
+    let live = process.live(NOON);
+    assert!(spend(&mut process, &live, 10));
+    process.rights.close();
+    drop(process);
+    let mut again = Process::start(&disk, "1000 Tokens", Window::Day);
+    again.live(NOON);
+    assert_eq!((again.report().spent, again.report().burned), (10, 0));
+}
+
+#[test]
+fn fifty_crashes_never_let_the_limit_be_exceeded() {
+    let disk = Disk::default();
+    let mut chance = crate::chance::Chance::seeded(50);
+    let mut spent = 0;
+    for _ in 0..50 {
+        let mut process = Process::start(&disk, "2000 Tokens", Window::Day);
+        let live = process.live(NOON);
+        for _ in 0..chance.bits() % 20 {
+            let tokens = 1 + chance.bits() % 9;
+            spent += if spend(&mut process, &live, tokens) { tokens } else { 0 };
+            if chance.bits().is_multiple_of(3) {
+                process.rights.record();
+            }
+        }
+        assert!(process.report().granted <= 2000);
+    }
+    assert!(spent > 0 && spent <= 2000, "{spent}");
+}
+
+#[test]
+fn a_new_window_starts_anew_and_late_settlements_stay_in_the_old_one() {
+    let disk = Disk::default();
+    let mut process = Process::start(&disk, "10000 Tokens", Window::Day);
+    let today = process.live(NOON);
+    let late = reserve(&[today.clone()], &step(8)).unwrap();
+    let tomorrow = process.live("2026-11-22T00:00:00Z");
+    assert_eq!((tomorrow.spent(), tomorrow.reserved()), (0, 0));
+    settle(late, None, Settlement::Usage(Usage { output: 8, ..Usage::default() }));
+    process.rights.record();
+    assert_eq!((today.spent(), tomorrow.spent()), (8, 0));
+    let past: Vec<_> = process.rights.report_with_past().into_iter().map(|r| (r.window_id, r.spent)).collect();
+    assert_eq!(past, [(today.terms.window_id.clone(), 8), (tomorrow.terms.window_id.clone(), 0)]);
+}
+
+#[test]
+fn an_edited_amount_keeps_what_was_spent_and_lowers_rights_at_once() {
+    let disk = Disk::default();
+    let mut process = Process::start(&disk, "1000 Tokens", Window::Day);
+    let live = process.live(NOON);
+    assert!(spend(&mut process, &live, 40));
+    process.snapshot = snapshot("50 Tokens", Window::Day, Enforcement::Strict);
+    assert_eq!(process.live(NOON).spent(), 40);
+    assert!(disk.row(&live.terms.window_id).granted <= 50);
+    assert!(!spend(&mut process, &live, 11));
+    assert!(spend(&mut process, &live, 10));
+    process.snapshot = snapshot("2000 Tokens", Window::Day, Enforcement::Strict);
+    process.live(NOON);
+    assert!(spend(&mut process, &live, 500));
+}
+
+#[test]
+fn without_a_store_that_answers_nothing_may_be_spent() {
+    let disk = Disk::default();
+    *disk.broken.lock().unwrap() = true;
+    let mut process = Process::start(&disk, "1000 Tokens", Window::Day);
+    let live = process.live(NOON);
+    assert!(!spend(&mut process, &live, 1));
+    *disk.broken.lock().unwrap() = false;
+    let live = process.live(NOON);
+    assert!(spend(&mut process, &live, 1));
+}
