@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use pointsman_config::amount::Unit;
+use pointsman_config::budget::Enforcement;
 use pointsman_config::money::{Nano, Prices};
 use pointsman_config::usage::Usage;
 use smallvec::SmallVec;
@@ -19,6 +20,7 @@ const ESTIMATE_PADDING: u64 = 10;
 pub struct Reservation {
     held: SmallVec<[Held; 2]>,
     bound: Need,
+    likely: Need,
 }
 
 #[derive(Debug)]
@@ -49,6 +51,8 @@ pub enum Settlement {
     NotSent,
     /// The provider refused the request: no tokens were used.
     Refused,
+    /// The caller left before anything came back: the provider may have answered all the same.
+    Abandoned,
     /// It was sent and nothing came back.
     Unknown,
 }
@@ -68,7 +72,7 @@ pub struct Charge {
 ///
 /// `limits` must be in one order everywhere (that of the snapshot). Atomics only: no lock, no wait.
 pub fn reserve(limits: &[Arc<LimitLive>], step: &Step) -> Result<Reservation, Lost> {
-    let mut reservation = Reservation { held: SmallVec::new(), bound: step.bound };
+    let mut reservation = Reservation { held: SmallVec::new(), bound: step.bound, likely: step.likely };
     for (i, limit) in limits.iter().enumerate() {
         let (bound, likely) = (step.bound.of(limit.terms.unit), step.likely.of(limit.terms.unit));
         let taken = limit.charge_for(likely, bound);
@@ -100,8 +104,13 @@ fn charge(reservation: &Reservation, prices: Option<&Prices>, outcome: Settlemen
             Charge { usage, cost, uncertain: cost }
         }
         Settlement::NotSent | Settlement::Refused => Charge::default(),
-        Settlement::Unknown => reservation.unknown(),
+        Settlement::Abandoned if !reservation.is_strict() => uncertain(&reservation.likely),
+        Settlement::Abandoned | Settlement::Unknown => reservation.unknown(),
     }
+}
+
+fn uncertain(need: &Need) -> Charge {
+    Charge { usage: Usage { input: need.tokens, ..Usage::default() }, cost: need.cost, uncertain: need.cost }
 }
 
 fn padded(usage: Usage) -> Usage {
@@ -113,13 +122,11 @@ impl Reservation {
     /// What an attempt that vanished is charged: the worst case where a strict limit counts it, else nothing; marked
     /// uncertain.
     fn unknown(&self) -> Charge {
-        use pointsman_config::budget::Enforcement::Strict;
-        let strict = self.held.iter().any(|h| h.limit.terms.binding && h.limit.terms.enforcement == Strict);
-        if !strict {
-            return Charge::default();
-        }
-        let usage = Usage { input: self.bound.tokens, ..Usage::default() };
-        Charge { usage, cost: self.bound.cost, uncertain: self.bound.cost }
+        if self.is_strict() { uncertain(&self.bound) } else { Charge::default() }
+    }
+
+    fn is_strict(&self) -> bool {
+        self.held.iter().any(|h| h.limit.terms.binding && h.limit.terms.enforcement == Enforcement::Strict)
     }
 
     fn close(&mut self, charge: &Charge, requests: u64) {

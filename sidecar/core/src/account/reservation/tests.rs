@@ -83,6 +83,7 @@ fn every_way_an_attempt_ends_has_its_price() {
         (Settlement::Counted(used(90)), (60, 60), (60, 60)),
         (Settlement::NotSent, (0, 0), (0, 0)),
         (Settlement::Refused, (0, 0), (0, 0)),
+        (Settlement::Abandoned, (60, 60), (10, 10)),
         (Settlement::Unknown, (60, 60), (0, 0)),
     ] {
         for (enforcement, expected) in [(Enforcement::Strict, strict), (Enforcement::Soft, soft)] {
