@@ -159,6 +159,16 @@ impl Accounts {
         self.present.remove(instance);
     }
 
+    /// Forgets what the incarnations before this one said of their present.
+    pub fn supersede(&mut self, instance: &Instance) {
+        self.present.retain(|known, _| known.pod_uid != instance.pod_uid || known == instance);
+    }
+
+    /// Forgets what the incarnations of other pods said of their present.
+    pub fn keep_present(&mut self, exists: impl Fn(&str) -> bool) {
+        self.present.retain(|instance, _| exists(&instance.pod_uid));
+    }
+
     /// Keeps only the calls of these UTC days: today's and yesterday's, for reports around midnight.
     pub fn forget_days(&mut self, now: Timestamp) {
         let yesterday = day(now - std::time::Duration::from_secs(86_400));

@@ -22,7 +22,10 @@ mod world;
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use pointsman_config::budget::LimitConfig;
 use pointsman_config::entry::{Entry, Name};
+
+use crate::accounts::LimitKey;
 
 pub use abtest::TestOutcome;
 pub use budget::BudgetFacts;
@@ -55,6 +58,20 @@ impl CompiledWorld {
         let providers = self.providers.values().map(|outcome| &outcome.entry);
         let policies = self.policies.values().map(|outcome| &outcome.entry);
         providers.chain(policies).chain(self.budgets.values().map(|outcome| &outcome.entry))
+    }
+}
+
+impl CompiledWorld {
+    /// Every limit of every budget, also of invalid ones as far as they can be told.
+    pub fn limits(&self) -> BTreeMap<LimitKey, LimitConfig> {
+        let budgets = self.budgets.iter();
+        let limits =
+            budgets.flat_map(|(name, budget)| budget.facts.limits.iter().map(move |limit| (name, limit)));
+        limits
+            .map(|(name, limit)| {
+                (LimitKey { budget: name.clone(), limit: limit.name.clone() }, limit.clone())
+            })
+            .collect()
     }
 }
 

@@ -30,6 +30,11 @@ impl TestOutcome {
     pub fn verdicts(&self) -> [Verdict; 2] {
         verdicts(&self.problems)
     }
+
+    /// The generation that was checked.
+    pub fn generation(&self) -> i64 {
+        self.generation
+    }
 }
 
 /// Checks one test.

@@ -23,6 +23,11 @@ impl<Facts> Outcome<Facts> {
         verdicts(&self.problems)
     }
 
+    /// The generation that was compiled.
+    pub fn generation(&self) -> i64 {
+        self.entry.generation
+    }
+
     /// Whether sidecars get this version.
     pub fn is_valid(&self) -> bool {
         matches!(self.entry.state, State::Valid(_))

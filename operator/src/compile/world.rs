@@ -11,7 +11,7 @@ use pointsman_models::Date;
 pub type Labels = BTreeMap<String, String>;
 
 /// What is gathered before anything is compiled. Holds no secret: only that there is one, and its version.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct World {
     /// The operator's own namespace: objects there are the organisation's.
     pub root_namespace: String,

@@ -1,20 +1,19 @@
 //! What an ABTest reports.
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
-use pointsman_config::entry::Name;
 use pointsman_crds::v1alpha1::ABTest;
 use pointsman_crds::v1alpha1::abtest::{ABTestStatus, ABTestSummary};
 use pointsman_crds::{ConditionType, Reason};
 
 use super::Scene;
 use super::conditions::{dated, ready};
-use crate::compile::Verdict;
+use crate::compile::{Verdict, name_of};
 
 impl Scene<'_> {
     /// The status of a test; none for one that was not compiled.
-    pub fn test(&self, name: &Name, test: &ABTest) -> Option<ABTestStatus> {
-        let outcome = self.compiled.tests.get(name)?;
-        let before: &[Condition] = test.status.as_ref().map_or(&[], |status| &status.conditions);
+    pub fn test(&self, test: &ABTest, previous: Option<&ABTestStatus>) -> Option<ABTestStatus> {
+        let outcome = self.compiled.tests.get(&name_of(test))?;
+        let before: &[Condition] = previous.map_or(&[], |status| &status.conditions);
         let [accepted, resolved] = outcome.verdicts();
         let programmed = if accepted.status && resolved.status {
             Verdict::new(ConditionType::Programmed, true, Reason::Programmed, "A draft changes no traffic.")

@@ -1,6 +1,6 @@
 //! The ledger as objects of the cluster, and back.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use pointsman_config::amount::Unit;
 use pointsman_config::entry::Name;
@@ -27,19 +27,24 @@ impl Ledger {
             let fresh =
                 || Book { unit: unit(limit.unit), window: window(limit.window), windows: BTreeMap::new() };
             let book = shards[index].entry(limit.limit.clone()).or_insert_with(fresh);
-            limit.windows.iter().for_each(|stored| load_window(book, stored));
+            limit.windows.iter().for_each(|stored| load_window(book, stored, &self.closed));
         }
+    }
+
+    /// One shard as it is stored.
+    pub fn stored(&self, budget: &Name, index: usize) -> BudgetLedgerData {
+        let shard = self.shards.get(budget).and_then(|shards| shards.get(index));
+        store(budget, shard.unwrap_or(&Shard::new()))
     }
 
     /// The objects that have changed since they were last taken, with their shard's number.
     pub fn take_dirty(&mut self) -> Vec<(Name, usize, BudgetLedgerData)> {
         let dirty = std::mem::take(&mut self.dirty);
         let stored = |(budget, index): (Name, usize)| {
-            let shard = self.shards.get(&budget)?.get(index)?;
-            let data = store(&budget, shard);
-            Some((budget, index, data))
+            let data = self.stored(&budget, index);
+            (budget, index, data)
         };
-        dirty.into_iter().filter_map(stored).collect()
+        dirty.into_iter().map(stored).collect()
     }
 
     /// Marks a shard as not yet stored.
@@ -48,12 +53,16 @@ impl Ledger {
     }
 }
 
-fn load_window(book: &mut Book, stored: &WindowLedger) {
+/// Rows that were closed here stay closed: they are part of `closed` already.
+fn load_window(book: &mut Book, stored: &WindowLedger, closed: &BTreeSet<Instance>) {
     let number = |text: &str| text.parse::<u64>().unwrap_or_default();
     let rows = book.windows.entry(stored.window_id.clone()).or_default();
     rows.closed = rows.closed.max(number(&stored.closed));
     for row in &stored.instances {
         let instance = Instance { pod_uid: row.pod_uid.clone(), incarnation: row.incarnation.clone() };
+        if closed.contains(&instance) {
+            continue;
+        }
         let known = rows.instances.entry(instance).or_default();
         known.spent = known.spent.max(number(&row.spent));
         known.uncertain = known.uncertain.max(number(&row.uncertain));

@@ -1,0 +1,145 @@
+//! The ledger's objects in the root namespace: read at the start, written with compare-and-swap.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use kube::api::{ListParams, PostParams};
+use kube::{Api, Client, ResourceExt};
+use pointsman_config::entry::Name;
+use pointsman_crds::v1alpha1::{BudgetLedger, BudgetLedgerData};
+
+use crate::accounts::shard_name;
+use crate::shared::{Shared, Stop};
+
+/// How often a write is tried again after somebody else's.
+const TRIES: usize = 5;
+/// The most shards of one budget that are looked for.
+const MOST_SHARDS: usize = 64;
+
+/// Reads and writes the ledger.
+pub(crate) struct LedgerStore {
+    api: Api<BudgetLedger>,
+    writing: tokio::sync::Mutex<()>,
+}
+
+impl LedgerStore {
+    pub(crate) fn new(client: Client, root_namespace: &str) -> Self {
+        Self { api: Api::namespaced(client, root_namespace), writing: tokio::sync::Mutex::default() }
+    }
+
+    /// Takes everything that is stored in.
+    pub(crate) async fn load(&self, shared: &Shared) -> Result<(), kube::Error> {
+        let stored = self.api.list(&ListParams::default()).await?;
+        shared.update(|books| {
+            for object in &stored.items {
+                let Some(index) = index_of(object) else { continue };
+                books.ledger.load(index, &object.spec);
+            }
+        });
+        Ok(())
+    }
+
+    /// Writes what has changed since the last time. What could not be written stays for the next time.
+    pub(crate) async fn flush(&self, shared: &Shared) {
+        let _alone = self.writing.lock().await;
+        let dirty = shared.books().ledger.take_dirty();
+        for (budget, index, data) in dirty {
+            if let Err(error) = self.write(shared, &budget, index, data).await {
+                shared.metrics.error("ledger");
+                tracing::warn!(%budget, %error, "failed to write the ledger, will retry");
+                shared.books().ledger.mark_dirty(budget, index);
+            }
+        }
+    }
+
+    async fn write(
+        &self,
+        shared: &Shared,
+        budget: &Name,
+        index: usize,
+        mut data: BudgetLedgerData,
+    ) -> Result<(), kube::Error> {
+        let name = shard_name(budget, index);
+        for _ in 0..TRIES {
+            let written = match self.api.get_opt(&name).await? {
+                None => {
+                    self.api.create(&PostParams::default(), &BudgetLedger::new(&name, data.clone())).await
+                }
+                Some(mut stored) => {
+                    // Another replica may have written since: the larger number of each row counts.
+                    data = merged(shared, budget, index, &stored.spec);
+                    if stored.spec == data {
+                        return Ok(());
+                    }
+                    stored.spec = data.clone();
+                    self.api.replace(&name, &PostParams::default(), &stored).await
+                }
+            };
+            match written {
+                Ok(_) => return Ok(()),
+                Err(kube::Error::Api(status)) if status.code == 409 => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Err(contended(&name))
+    }
+}
+
+fn merged(shared: &Shared, budget: &Name, index: usize, stored: &BudgetLedgerData) -> BudgetLedgerData {
+    let mut books = shared.books();
+    books.ledger.load(index, stored);
+    books.ledger.stored(budget, index)
+}
+
+fn contended(name: &str) -> kube::Error {
+    kube::Error::Service(format!("BudgetLedger \"{name}\" is written by somebody else all the time").into())
+}
+
+/// Which shard an object is, by its name; none for an object that is no shard of the budget that it names.
+fn index_of(object: &BudgetLedger) -> Option<usize> {
+    let budget = Name::new(&object.spec.budget.namespace, &object.spec.budget.name);
+    let name = object.name_any();
+    (0..MOST_SHARDS).find(|index| shard_name(&budget, *index) == name)
+}
+
+/// Closes rows of pods that are gone, and writes what has changed, at most every `interval`, while this replica leads.
+pub(crate) async fn run(
+    store: Arc<LedgerStore>,
+    shared: Arc<Shared>,
+    interval: Duration,
+    keep_gone: Duration,
+    mut stop: Stop,
+) {
+    let mut gone_since: BTreeMap<String, std::time::Instant> = BTreeMap::new();
+    loop {
+        tokio::select! {
+            () = tokio::time::sleep(interval) => {}
+            () = stop.wait() => return,
+        }
+        if shared.is_leader() {
+            close(&shared, &mut gone_since, keep_gone);
+            store.flush(&shared).await;
+        }
+    }
+}
+
+/// Folds the rows of pods that have been gone for a while; their tokens are no longer valid, so no report can come.
+fn close(shared: &Shared, gone_since: &mut BTreeMap<String, std::time::Instant>, keep_gone: Duration) {
+    let Some(published) = shared.published.borrow().clone() else { return };
+    let limits = published.compiled.limits();
+    let now = jiff::Timestamp::now();
+    shared.update(|books| {
+        let instances: Vec<_> = books.ledger.instances().into_iter().cloned().collect();
+        let absent = |uid: &String| !published.pods.contains_key(uid) && books.links.of(uid).is_none();
+        let gone: Vec<_> = instances.iter().filter(|instance| absent(&instance.pod_uid)).collect();
+        gone_since.retain(|uid, _| gone.iter().any(|instance| instance.pod_uid == *uid));
+        for instance in gone {
+            gone_since.entry(instance.pod_uid.clone()).or_insert_with(std::time::Instant::now);
+        }
+        let ended = |uid: &String| gone_since.get(uid).is_some_and(|since| since.elapsed() >= keep_gone);
+        books.ledger.close(|instance| ended(&instance.pod_uid), &limits, now);
+        books.accounts.forget_days(now);
+        books.accounts.keep_present(|uid| published.pods.contains_key(uid));
+    });
+}

@@ -1,0 +1,244 @@
+//! Starts and ends the whole operator.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use kube::Client;
+use tokio::net::TcpListener;
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+
+use crate::gather::{GatherConfig, Gatherer};
+use crate::leader::LeaderConfig;
+use crate::ledger_store::LedgerStore;
+use crate::report::ReportConfig;
+use crate::serve::{IdentityConfig, Reviewer};
+use crate::shared::{Shared, Stop};
+use crate::trust::{Authority, ServerCertificate, TrustError};
+use crate::{FIELD_MANAGER, admin, leader, ledger_store, publish, report, serve};
+
+/// Everything that an operator is told from outside.
+#[derive(Clone)]
+pub struct OperatorConfig {
+    /// Talks to the API server.
+    pub client: Client,
+    /// The operator's own namespace.
+    pub root_namespace: String,
+    /// The ServiceAccount under which it runs; named in the command that lets it read Secrets.
+    pub service_account: String,
+    /// Names this replica: its pod's name.
+    pub identity: String,
+    /// Where sidecars connect.
+    pub listen: SocketAddr,
+    /// `/healthz`, `/readyz` and `/metrics`.
+    pub admin_listen: SocketAddr,
+    /// Where sidecars reach this very replica; the listening address where absent.
+    pub advertise: Option<String>,
+    /// Names and addresses that the server's certificate is good for.
+    pub server_names: Vec<String>,
+    /// Whether providers may name private addresses and plain HTTP by URL.
+    pub allow_private_endpoints: bool,
+    /// Whether a sidecar must call from an address of its pod, where the cluster knows one.
+    pub check_peer_address: bool,
+    /// How often things happen.
+    pub pace: Pace,
+}
+
+/// How often things happen.
+#[derive(Clone, Copy, Debug)]
+pub struct Pace {
+    /// How long changes may settle before the world is compiled, or status planned.
+    pub quiet: Duration,
+    /// The least time between two writes of figures of one object.
+    pub figures: Duration,
+    /// After this time even small movements of figures are written.
+    pub small_figures: Duration,
+    /// The least time between two writes of the ledger.
+    pub ledger: Duration,
+    /// How long a pod must have been gone before its rows in the ledger are closed.
+    pub keep_gone: Duration,
+    /// How long leadership holds without being renewed.
+    pub lease: Duration,
+    /// How often leadership is renewed, and looked at by others.
+    pub renew: Duration,
+}
+
+impl Default for Pace {
+    fn default() -> Self {
+        Self {
+            quiet: Duration::from_millis(50),
+            figures: Duration::from_secs(10),
+            small_figures: Duration::from_secs(60),
+            ledger: Duration::from_secs(60),
+            keep_gone: Duration::from_secs(600),
+            lease: Duration::from_secs(15),
+            renew: Duration::from_secs(2),
+        }
+    }
+}
+
+/// Why an operator could not start or had to end.
+#[derive(Debug, thiserror::Error)]
+pub enum OperatorError {
+    /// A port.
+    #[error("failed to listen on {address}: {source}")]
+    Listen {
+        /// Where.
+        address: SocketAddr,
+        /// Why.
+        #[source]
+        source: std::io::Error,
+    },
+    /// The authority.
+    #[error(transparent)]
+    Trust(#[from] TrustError),
+    /// The streams.
+    #[error("failed to serve sidecars: {0}")]
+    Serve(#[from] tonic::transport::Error),
+    /// A task that must not end.
+    #[error("a task of the operator failed: {0}")]
+    Task(#[from] tokio::task::JoinError),
+}
+
+/// A running operator.
+pub struct Operator {
+    /// Where sidecars connect.
+    pub address: SocketAddr,
+    /// Where `/healthz`, `/readyz` and `/metrics` are.
+    pub admin_address: SocketAddr,
+    config: OperatorConfig,
+    shared: Arc<Shared>,
+    ledger: Arc<LedgerStore>,
+    leader: LeaderConfig,
+    /// Tasks that need the leadership to the end.
+    electing: watch::Sender<bool>,
+    serving: watch::Sender<bool>,
+    server: JoinHandle<Result<(), tonic::transport::Error>>,
+    report: JoinHandle<()>,
+    election: JoinHandle<()>,
+}
+
+impl OperatorConfig {
+    /// Binds the ports, obtains the authority and starts every task.
+    pub async fn start(self) -> Result<Operator, OperatorError> {
+        let (listener, address) = bind(self.listen).await?;
+        let (admin_listener, admin_address) = bind(self.admin_listen).await?;
+        let authority = Authority::obtain(&self.client, &self.root_namespace).await?;
+        authority.publish(&self.client, &self.root_namespace).await?;
+        let certificate = Arc::new(ServerCertificate::new(authority, self.server_names.clone())?);
+        let shared = Shared::new();
+        let (serving, stop) = Stop::new();
+        let (electing, stop_electing) = Stop::new();
+        let gatherer = Gatherer::start(&self.client, self.gather_config(), &shared, &stop);
+        let stores = Arc::clone(&gatherer.stores);
+        tokio::spawn(publish::run(gatherer, Arc::clone(&shared), self.pace.quiet, stop.clone()));
+        tokio::spawn(admin::run(admin_listener, Arc::clone(&shared), stop.clone()));
+        tokio::spawn(Arc::clone(&certificate).renew(stop.clone()));
+        let ledger = Arc::new(LedgerStore::new(self.client.clone(), &self.root_namespace));
+        let keeping = ledger_store::run(
+            Arc::clone(&ledger),
+            Arc::clone(&shared),
+            self.pace.ledger,
+            self.pace.keep_gone,
+            stop.clone(),
+        );
+        tokio::spawn(keeping);
+        let leader = self.leader_config(address);
+        let election = leader::run(
+            leader.clone(),
+            self.client.clone(),
+            Arc::clone(&shared),
+            Arc::clone(&ledger),
+            stop_electing,
+        );
+        let identity = IdentityConfig { check_peer_address: self.check_peer_address };
+        let reviewer = Arc::new(Reviewer::new(self.client.clone(), Arc::clone(&shared), identity));
+        let report = report::run(
+            self.report_config(),
+            self.identity.clone(),
+            self.client.clone(),
+            stores,
+            Arc::clone(&shared),
+            stop.clone(),
+        );
+        Ok(Operator {
+            address,
+            admin_address,
+            server: tokio::spawn(serve::run(listener, certificate, reviewer, Arc::clone(&shared), stop)),
+            report: tokio::spawn(report),
+            election: tokio::spawn(election),
+            config: self,
+            shared,
+            ledger,
+            leader,
+            electing,
+            serving,
+        })
+    }
+
+    fn gather_config(&self) -> GatherConfig {
+        GatherConfig {
+            root_namespace: self.root_namespace.clone(),
+            service_account: self.service_account.clone(),
+            allow_private_endpoints: self.allow_private_endpoints,
+        }
+    }
+
+    fn leader_config(&self, address: SocketAddr) -> LeaderConfig {
+        LeaderConfig {
+            root_namespace: self.root_namespace.clone(),
+            identity: self.identity.clone(),
+            address: self.advertise.clone().unwrap_or_else(|| address.to_string()),
+            duration: self.pace.lease,
+            renew: self.pace.renew,
+        }
+    }
+
+    fn report_config(&self) -> ReportConfig {
+        ReportConfig {
+            quiet: self.pace.quiet,
+            figures: self.pace.figures,
+            small: self.pace.small_figures,
+            replica: FIELD_MANAGER,
+        }
+    }
+}
+
+impl Operator {
+    /// Runs until `shutdown` comes or a task fails, then ends gracefully.
+    pub async fn run_until(mut self, shutdown: impl Future<Output = ()>) -> Result<(), OperatorError> {
+        tokio::select! {
+            () = shutdown => self.stop().await,
+            result = &mut self.server => Ok(result??),
+        }
+    }
+
+    /// Ends gracefully: no more streams, the last figures and the ledger written, the leadership given up.
+    pub async fn stop(self) -> Result<(), OperatorError> {
+        self.serving.send_replace(true);
+        let served = self.server.await?;
+        self.report.await?;
+        if self.shared.is_leader() {
+            self.ledger.flush(&self.shared).await;
+        }
+        self.electing.send_replace(true);
+        self.election.await?;
+        leader::release(&self.leader, self.config.client.clone()).await;
+        Ok(served?)
+    }
+}
+
+/// Starts an operator and runs it until `shutdown`.
+pub async fn run(config: OperatorConfig, shutdown: impl Future<Output = ()>) -> Result<(), OperatorError> {
+    let operator = config.start().await?;
+    tracing::info!(address = %operator.address, admin = %operator.admin_address, "serves");
+    operator.run_until(shutdown).await
+}
+
+async fn bind(address: SocketAddr) -> Result<(TcpListener, SocketAddr), OperatorError> {
+    let failed = |source| OperatorError::Listen { address, source };
+    let listener = TcpListener::bind(address).await.map_err(failed)?;
+    let bound = listener.local_addr().map_err(failed)?;
+    Ok((listener, bound))
+}

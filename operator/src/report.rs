@@ -1,0 +1,137 @@
+//! One task writes status and Events, while this replica leads: waits for a change, lets it settle, plans, writes what has
+//! changed enough.
+
+mod apply;
+mod memory;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures::StreamExt;
+use jiff::Timestamp;
+use kube::Client;
+use kube::runtime::events::{Event, EventType, Recorder, Reporter};
+
+use crate::gather::Stores;
+use crate::shared::{Shared, Stop};
+use crate::status::Scene;
+
+use apply::{Apply, plan};
+use memory::Memory;
+
+/// Writes at once; the API server has others to serve.
+const CONCURRENT_WRITES: usize = 8;
+
+/// How often status is written.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct ReportConfig {
+    /// How long changes may settle.
+    pub(crate) quiet: Duration,
+    /// The least time between two writes of figures of one object.
+    pub(crate) figures: Duration,
+    /// After this time even small movements are written.
+    pub(crate) small: Duration,
+    /// Names this replica in Events.
+    pub(crate) replica: &'static str,
+}
+
+/// Runs until told to stop, and once more then, so that the last figures are not lost.
+pub(crate) async fn run(
+    config: ReportConfig,
+    instance: String,
+    client: Client,
+    stores: Arc<Stores>,
+    shared: Arc<Shared>,
+    mut stop: Stop,
+) {
+    let reporter = Reporter { controller: config.replica.to_owned(), instance: Some(instance) };
+    let mut writer = Writer {
+        config,
+        recorder: Recorder::new(client.clone(), reporter),
+        client,
+        memory: Memory::default(),
+    };
+    loop {
+        tokio::select! {
+            () = shared.status_changed.notified() => {}
+            () = tokio::time::sleep(config.figures) => {}
+            () = stop.wait() => break,
+        }
+        tokio::time::sleep(config.quiet).await;
+        writer.round(&stores, &shared, false).await;
+    }
+    writer.round(&stores, &shared, true).await;
+}
+
+struct Writer {
+    config: ReportConfig,
+    client: Client,
+    recorder: Recorder,
+    memory: Memory,
+}
+
+impl Writer {
+    /// Plans and writes one status per object, where it has changed enough. `last` writes every change.
+    async fn round(&mut self, stores: &Stores, shared: &Shared, last: bool) {
+        if !shared.is_leader() {
+            self.memory.clear();
+            return;
+        }
+        let Some(published) = shared.published.borrow().clone() else { return };
+        let planned = {
+            let books = shared.books();
+            let pods: Vec<_> = published.pods.values().map(|record| record.facts.clone()).collect();
+            let now = Timestamp::now();
+            let scene =
+                Scene::new(&published.compiled, &pods, &books.links, &books.accounts, &books.ledger, now);
+            plan(&scene, &published.compiled, stores, &self.memory)
+        };
+        self.memory.keep(&planned);
+        let due: Vec<_> =
+            planned.into_iter().filter(|apply| self.memory.is_due(apply, &self.config, last)).collect();
+        let (client, recorder) = (&self.client, &self.recorder);
+        let writes = due.into_iter().map(|apply| async move {
+            let written = apply.write(client).await;
+            (apply, written, recorder)
+        });
+        let mut written = futures::stream::iter(writes).buffer_unordered(CONCURRENT_WRITES);
+        while let Some((apply, result, recorder)) = written.next().await {
+            match result {
+                Ok(()) => {
+                    shared.metrics.wrote(apply.kind);
+                    announce(recorder, &apply, shared).await;
+                    self.memory.wrote(&apply);
+                }
+                // Gone, or another object of the same name: the next round knows.
+                Err(kube::Error::Api(status)) if status.code == 404 || status.code == 409 => {}
+                Err(error) => {
+                    shared.metrics.error("status");
+                    tracing::warn!(kind = apply.kind, name = %apply.name, %error, "failed to write status, will retry");
+                    shared.status_changed.notify_one();
+                }
+            }
+        }
+    }
+}
+
+/// Events are help, not record: one that cannot be written is counted and forgotten.
+async fn announce(recorder: &Recorder, apply: &Apply, shared: &Shared) {
+    for notice in &apply.notices {
+        let event = Event {
+            type_: if notice.warning { EventType::Warning } else { EventType::Normal },
+            reason: notice.reason.to_owned(),
+            note: Some(bounded(&notice.note)),
+            action: "Reconcile".to_owned(),
+            secondary: None,
+        };
+        if let Err(error) = recorder.publish(&event, &apply.reference).await {
+            shared.metrics.error("event");
+            tracing::debug!(%error, "failed to write an event");
+        }
+    }
+}
+
+/// The API server takes notes of at most 1 kB.
+fn bounded(note: &str) -> String {
+    note[..note.floor_char_boundary(1000)].to_owned()
+}
