@@ -29,6 +29,16 @@ pub(crate) enum Command {
     Explain(Explain),
     /// Print the CRDs and roles as YAML, ready for kubectl apply
     Crds,
+    /// The control plane, in a cluster
+    Operator {
+        #[command(subcommand)]
+        command: OperatorCommand,
+    },
+    /// The data plane, in a pod
+    Sidecar {
+        #[command(subcommand)]
+        command: SidecarCommand,
+    },
 }
 
 const RUN_EXAMPLES: &str = "Examples:
@@ -102,6 +112,109 @@ pub(crate) enum Output {
     Table,
     /// For programs.
     Json,
+}
+
+/// `pointsman operator …`
+#[derive(Debug, Subcommand)]
+pub(crate) enum OperatorCommand {
+    /// Reconcile the four kinds and serve sidecars until a signal to stop
+    Run(OperatorRun),
+}
+
+/// `pointsman operator run`
+#[derive(Debug, Args)]
+pub(crate) struct OperatorRun {
+    /// The operator's own namespace: objects there are the organisation's
+    #[arg(long, env = "POINTSMAN_NAMESPACE", default_value = "pointsman-system", value_name = "NAME")]
+    pub(crate) namespace: String,
+    /// Where sidecars connect (gRPC, TLS)
+    #[arg(long, env = "POINTSMAN_LISTEN", default_value = "0.0.0.0:14110", value_name = "ADDR")]
+    pub(crate) listen: SocketAddr,
+    /// Where /healthz, /readyz and /metrics are served
+    #[arg(long, env = "POINTSMAN_ADMIN_LISTEN", default_value = "0.0.0.0:14101", value_name = "ADDR")]
+    pub(crate) admin_listen: SocketAddr,
+    /// Where sidecars reach this very replica [default: the listening address]
+    #[arg(long, env = "POINTSMAN_ADVERTISE", value_name = "HOST:PORT")]
+    pub(crate) advertise: Option<String>,
+    /// A further name in the operator's certificate; may be repeated
+    #[arg(long = "server-name", env = "POINTSMAN_SERVER_NAMES", value_delimiter = ',', value_name = "NAME")]
+    pub(crate) server_names: Vec<String>,
+    /// The ServiceAccount that the operator runs as; named in the command that lets it read Secrets
+    #[arg(long, env = "POINTSMAN_SERVICE_ACCOUNT", default_value = "pointsman", value_name = "NAME")]
+    pub(crate) service_account: String,
+    /// Names this replica among others [default: the host's name, which is the pod's]
+    #[arg(long, env = "HOSTNAME", default_value = "pointsman", value_name = "NAME")]
+    pub(crate) identity: String,
+    /// Let providers name plain HTTP and private addresses by URL
+    #[arg(long, env = "POINTSMAN_ALLOW_PRIVATE_ENDPOINTS")]
+    pub(crate) allow_private_endpoints: bool,
+    /// Take a pod's token from any address, as where sidecars reach the operator through a proxy
+    #[arg(long, env = "POINTSMAN_ANY_PEER_ADDRESS")]
+    pub(crate) any_peer_address: bool,
+    /// How often figures are written to status at most
+    #[arg(long, env = "POINTSMAN_FIGURES_INTERVAL", default_value = "10s", value_parser = duration)]
+    pub(crate) figures_interval: std::time::Duration,
+    /// How often ledgers are written at most
+    #[arg(long, env = "POINTSMAN_LEDGER_INTERVAL", default_value = "60s", value_parser = duration)]
+    pub(crate) ledger_interval: std::time::Duration,
+    #[command(flatten)]
+    pub(crate) log: Log,
+}
+
+/// `pointsman sidecar …`
+#[derive(Debug, Subcommand)]
+pub(crate) enum SidecarCommand {
+    /// Serve the pod's calls as the operator says, until a signal to stop
+    Run(SidecarRun),
+}
+
+/// `pointsman sidecar run`
+#[derive(Debug, Args)]
+pub(crate) struct SidecarRun {
+    /// Port on 127.0.0.1 and ::1 where the application connects; 0 takes a free one
+    #[arg(long, env = "POINTSMAN_LISTEN_PORT", default_value_t = 14100, value_name = "PORT")]
+    pub(crate) listen_port: u16,
+    /// Where /healthz, /readyz and /metrics are served
+    #[arg(long, env = "POINTSMAN_ADMIN_LISTEN", default_value = "0.0.0.0", value_name = "IP")]
+    pub(crate) admin_ip: std::net::IpAddr,
+    /// Port of the admin listener; 0 takes a free one
+    #[arg(long, env = "POINTSMAN_ADMIN_PORT", default_value_t = 14101, value_name = "PORT")]
+    pub(crate) admin_port: u16,
+    /// The operator
+    #[arg(
+        long,
+        env = "POINTSMAN_OPERATOR",
+        default_value = "pointsman.pointsman-system.svc:14110",
+        value_name = "HOST:PORT"
+    )]
+    pub(crate) operator: String,
+    /// The token that shows which pod this is; read anew at every connection
+    #[arg(
+        long,
+        env = "POINTSMAN_TOKEN_FILE",
+        default_value = "/var/run/pointsman/token/token",
+        value_name = "FILE"
+    )]
+    pub(crate) token_file: PathBuf,
+    /// The CA that signs the operator's certificate; read anew at every connection
+    #[arg(
+        long,
+        env = "POINTSMAN_CA_FILE",
+        default_value = "/var/run/pointsman/trust/ca.crt",
+        value_name = "FILE"
+    )]
+    pub(crate) ca_file: PathBuf,
+    /// Where the last good configuration is kept, without keys
+    #[arg(long, env = "POINTSMAN_STATE_DIR", default_value = "/var/lib/pointsman", value_name = "DIR")]
+    pub(crate) state_dir: PathBuf,
+    /// How long running calls may take to end after a signal to stop
+    #[arg(long, env = "POINTSMAN_DRAIN_TIMEOUT", default_value = "30s", value_parser = duration)]
+    pub(crate) drain_timeout: std::time::Duration,
+    /// Once listening, write addresses to this file as JSON
+    #[arg(long, env = "POINTSMAN_READY_FILE", value_name = "FILE")]
+    pub(crate) ready_file: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) log: Log,
 }
 
 /// Logging, for commands that keep running.

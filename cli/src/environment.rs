@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt::Write;
 
 use pointsman_models::provider::all_provider_defaults;
-use pointsman_models::{Catalogue, ProviderDefaults};
+use pointsman_models::{Catalogue, ProviderDefaults, provider_defaults};
 
 /// The variable with which OpenAI's own client is pointed elsewhere.
 const OPENAI_BASE_URL: &str = "OPENAI_BASE_URL";
@@ -41,6 +41,14 @@ impl Environment {
             (matches!(provider_type, "OpenAI" | "OpenAICompatible")).then(|| self.get(OPENAI_BASE_URL))??;
         let authority = url.split_once("://")?.1.split('/').next()?;
         Some(authority.rsplit_once(':').map_or(authority, |(host, _)| host).to_ascii_lowercase())
+    }
+
+    /// The variable that holds a type's key. Where `OPENAI_BASE_URL` names a server of one's own, OpenAI's goes there.
+    pub(crate) fn key_variable(&self, provider_type: &str) -> Option<&'static str> {
+        match provider_type {
+            "OpenAICompatible" => self.get(OPENAI_BASE_URL).map(|_| "OPENAI_API_KEY"),
+            _ => provider_defaults(provider_type)?.key_variable,
+        }
     }
 
     /// Every provider that the environment opens, in the order of the defaults.

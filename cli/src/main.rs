@@ -8,7 +8,9 @@ mod explain;
 mod http;
 mod ledger;
 mod manifests;
+mod operator;
 mod run;
+mod sidecar;
 mod stop;
 mod world;
 
@@ -17,7 +19,7 @@ use std::process::ExitCode;
 use clap::Parser;
 use tracing_subscriber::EnvFilter;
 
-use crate::args::{Cli, Command, Log, LogFormat};
+use crate::args::{Cli, Command, Log, LogFormat, OperatorCommand, SidecarCommand};
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
@@ -28,6 +30,12 @@ fn main() -> ExitCode {
         Command::Check(args) => check::run(&args),
         Command::Explain(args) => explain::run(args),
         Command::Crds => crds::run(),
+        Command::Operator { command: OperatorCommand::Run(args) } => {
+            start_log(&args.log).and_then(|()| operator::run(args))
+        }
+        Command::Sidecar { command: SidecarCommand::Run(args) } => {
+            start_log(&args.log).and_then(|()| sidecar::run(args))
+        }
     };
     match done {
         Ok(code) => code,

@@ -11,12 +11,14 @@ use std::time::Instant;
 
 use anyhow::{Context, bail};
 use pointsman_sidecar::{Config, Handle, Sidecar, Update};
+use tokio::sync::mpsc;
 
 use crate::args::Run;
 use crate::environment::Environment;
 use crate::ledger::Ledger;
 use crate::stop;
 
+pub(crate) use self::banner::write_ready_file;
 pub(crate) use self::serving::Serving;
 
 /// Serves until a signal to stop.
@@ -36,8 +38,12 @@ async fn serve(args: Run) -> anyhow::Result<ExitCode> {
         banner::print(source.yaml())?;
         return Ok(ExitCode::SUCCESS);
     }
+    // Before the first reading and before anybody is told: no edit and no signal may fall between.
+    let stop = stop::listen();
+    let edits = source.edits();
     let mut serving = Serving::new(environment);
     let first = serving.load(&source).with_context(|| source.failed())?;
+    let (stop, edits) = (stop?, edits?);
     if let Some(problems) = first.problems_text() {
         eprint!("{problems}");
     }
@@ -60,19 +66,20 @@ async fn serve(args: Run) -> anyhow::Result<ExitCode> {
     if let Some(file) = &args.ready_file {
         banner::write_ready_file(file, &handle).await?;
     }
-    keep_up(&source, &mut serving, &handle).await?;
+    keep_up(&source, &mut serving, &handle, stop, edits).await;
     handle.shutdown(args.drain_timeout).await;
     Ok(ExitCode::SUCCESS)
 }
 
 /// Applies every edit of the folder until a signal to stop.
-async fn keep_up(source: &Source, serving: &mut Serving, handle: &Handle) -> anyhow::Result<()> {
-    let stop = stop::requested();
+async fn keep_up(
+    source: &Source,
+    serving: &mut Serving,
+    handle: &Handle,
+    stop: impl Future<Output = ()>,
+    mut edits: Option<mpsc::Receiver<()>>,
+) {
     tokio::pin!(stop);
-    let mut edits = match source {
-        Source::Folder(path) => Some(watch::edits(path)?),
-        Source::Keys(_) => None,
-    };
     loop {
         let edited = async {
             match &mut edits {
@@ -81,7 +88,7 @@ async fn keep_up(source: &Source, serving: &mut Serving, handle: &Handle) -> any
             }
         };
         tokio::select! {
-            done = &mut stop => return Ok(done?),
+            () = &mut stop => return,
             _ = edited => match serving.load(source) {
                 Ok(loaded) => {
                     if let Some(problems) = loaded.problems_text() {
@@ -110,6 +117,14 @@ pub(crate) enum Source {
 }
 
 impl Source {
+    /// Tells of every edit from now on; none where nothing can be edited.
+    fn edits(&self) -> anyhow::Result<Option<mpsc::Receiver<()>>> {
+        match self {
+            Self::Folder(path) => watch::edits(path).map(Some),
+            Self::Keys(_) => Ok(None),
+        }
+    }
+
     /// What simulated providers' files are relative to.
     pub(crate) fn folder(&self) -> PathBuf {
         match self {

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use jiff::Zoned;
 use pointsman_config::budget::Rights;
 use pointsman_config::entry::{Entry, Name};
-use pointsman_models::{Date, provider_defaults};
+use pointsman_models::Date;
 use pointsman_operator::compile::{
     ALLOWED_HOSTS, CompiledWorld, Pod, SecretFacts, SecretState, World, allowed_hosts, compile,
     referenced_secret, scope, scope_credentials,
@@ -89,8 +89,7 @@ fn add_from_environment(
 ) {
     let Some(wanted) = referenced_secret(provider) else { return };
     let provider_type = provider.spec.type_.as_str();
-    let Some(defaults) = provider_defaults(provider_type) else { return };
-    let Some(value) = defaults.key_variable.and_then(|variable| environment.get(variable)) else { return };
+    let Some(value) = environment.key_variable(provider_type).and_then(|it| environment.get(it)) else { return };
     let secret = secrets.entry(wanted.secret).or_default();
     secret.values.entry(wanted.key).or_insert_with(|| value.to_owned());
     // Whoever sets the variable of the base URL beside the key means the key to go there.

@@ -42,6 +42,10 @@ fn operator() -> Vec<Value> {
     let root = json!([
         rule(&[GROUP], &["budgetledgers"], &["create", "get", "list", "patch", "update", "watch"]),
         rule(&["coordination.k8s.io"], &["leases"], &["create", "get", "patch", "update"]),
+        // The operator's own authority; what it may create it may read and change only under these names.
+        rule(&[""], &["secrets", "configmaps"], &["create"]),
+        named(rule(&[""], &["secrets"], &["get"]), "pointsman-tls"),
+        named(rule(&[""], &["configmaps"], &["get", "patch"]), "pointsman-trust"),
     ]);
     vec![
         cluster_role("pointsman-operator", json!({}), cluster),
@@ -91,6 +95,12 @@ fn cluster_role(name: &str, extra: Value, rules: Value) -> Value {
 
 fn labels() -> Value {
     json!({ "app.kubernetes.io/name": "pointsman" })
+}
+
+/// A rule for one object only.
+fn named(mut rule: Value, name: &str) -> Value {
+    rule["resourceNames"] = json!([name]);
+    rule
 }
 
 fn rule(groups: &[&str], resources: &[&str], verbs: &[&str]) -> Value {
