@@ -134,7 +134,7 @@ impl LimitLive {
     pub(super) fn take(&self, need: u64, exposure: u64) -> Result<(), More> {
         self.largest.fetch_max(need, Relaxed);
         if !self.terms.binding {
-            self.used.fetch_add(need, Relaxed);
+            add(&self.used, need);
             return Ok(());
         }
         let granted = self.granted();
@@ -151,10 +151,10 @@ impl LimitLive {
     /// Gives back what was taken and settles at `actual`.
     pub(super) fn settle(&self, taken: u64, exposure: u64, actual: u64, uncertain: u64) {
         // First the spend, then the rights: `reserved` may read low for a moment, never the rights high.
-        self.spent.fetch_add(actual, Relaxed);
-        self.uncertain.fetch_add(uncertain, Relaxed);
+        add(&self.spent, actual);
+        add(&self.uncertain, uncertain);
         if actual >= taken {
-            self.used.fetch_add(actual - taken, Relaxed);
+            add(&self.used, actual - taken);
         } else {
             self.used.fetch_sub(taken - actual, Relaxed);
         }
@@ -172,6 +172,13 @@ impl LimitLive {
             More::None
         }
     }
+}
+
+/// A counter that is full stays full: what wrapped around would look like an untouched limit.
+fn add(counter: &AtomicU64, amount: u64) {
+    let sum = |now: u64| Some(now.saturating_add(amount));
+    // The closure never refuses, so neither does the update.
+    let _ = counter.fetch_update(Relaxed, Relaxed, sum);
 }
 
 /// Whether waiting a moment may help.

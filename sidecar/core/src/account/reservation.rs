@@ -45,7 +45,7 @@ pub enum Settlement {
     /// The provider said what it used.
     Usage(Usage),
     /// We counted: the client left, the stream was cut, or the provider did not say. Padded by a tenth, marked
-    /// uncertain, never more than the reserved bound.
+    /// uncertain, never more than the reserved bound, in money and in tokens.
     Counted(Usage),
     /// Nothing left the machine.
     NotSent,
@@ -90,7 +90,8 @@ pub fn reserve(limits: &[Arc<LimitLive>], step: &Step) -> Result<Reservation, Lo
 pub fn settle(mut reservation: Reservation, prices: Option<&Prices>, outcome: Settlement) -> Charge {
     let charge = charge(&reservation, prices, outcome);
     let requests = u64::from(!matches!(outcome, Settlement::NotSent));
-    reservation.close(&charge, requests);
+    let estimated = !matches!(outcome, Settlement::Usage(_));
+    reservation.close(&charge, requests, estimated);
     charge
 }
 
@@ -99,7 +100,7 @@ fn charge(reservation: &Reservation, prices: Option<&Prices>, outcome: Settlemen
     match outcome {
         Settlement::Usage(usage) => Charge { usage, cost: priced(&usage), uncertain: Nano::ZERO },
         Settlement::Counted(counted) => {
-            let usage = padded(counted);
+            let usage = capped(padded(counted), reservation.bound.tokens);
             let cost = priced(&usage).min(reservation.bound.cost);
             Charge { usage, cost, uncertain: cost }
         }
@@ -118,6 +119,12 @@ fn padded(usage: Usage) -> Usage {
     Usage { output: pad(usage.output), input: pad(usage.input), ..usage }
 }
 
+/// Of what is too much, output falls away first: it is the part that was guessed.
+fn capped(usage: Usage, tokens: u64) -> Usage {
+    let input = usage.input.min(tokens);
+    Usage { input, output: usage.output.min(tokens - input), ..usage }
+}
+
 impl Reservation {
     /// What an attempt that vanished is charged: the worst case where a strict limit counts it, else nothing; marked
     /// uncertain.
@@ -129,13 +136,13 @@ impl Reservation {
         self.held.iter().any(|h| h.limit.terms.binding && h.limit.terms.enforcement == Enforcement::Strict)
     }
 
-    fn close(&mut self, charge: &Charge, requests: u64) {
+    fn close(&mut self, charge: &Charge, requests: u64, estimated: bool) {
         for held in self.held.drain(..) {
             let (actual, uncertain) = match held.limit.terms.unit {
                 Unit::Usd => (charge.cost.0, charge.uncertain.0),
                 Unit::Tokens => {
                     let tokens = charge.usage.total();
-                    (tokens, if charge.uncertain.0 > 0 { tokens } else { 0 })
+                    (tokens, if estimated { tokens } else { 0 })
                 }
                 Unit::Requests => (requests, 0),
             };
@@ -152,7 +159,7 @@ impl Drop for Reservation {
     fn drop(&mut self) {
         if !self.held.is_empty() {
             let charge = self.unknown();
-            self.close(&charge, 1);
+            self.close(&charge, 1, true);
         }
     }
 }

@@ -97,6 +97,39 @@ fn every_way_an_attempt_ends_has_its_price() {
 }
 
 #[test]
+fn a_limit_in_tokens_is_charged_what_was_counted_but_never_more_than_was_reserved() {
+    for (outcome, spent, uncertain) in [
+        (Settlement::Usage(used(25)), 25, 0),
+        (Settlement::Counted(used(20)), 22, 22),
+        (Settlement::Counted(used(58)), 60, 60),
+        (Settlement::Counted(Usage { input: 70, output: 5, ..Usage::default() }), 60, 60),
+        (Settlement::Refused, 0, 0),
+        (Settlement::Unknown, 60, 60),
+    ] {
+        // A model without a known price: what is estimated of it must still say so.
+        for prices in [Some(&PRICES), None] {
+            let tokens = limit(Unit::Tokens, Enforcement::Strict, 60);
+            let held = reserve(&[Arc::clone(&tokens)], &step(60, 10)).unwrap();
+            settle(held, prices, outcome);
+            assert_eq!((tokens.spent(), tokens.uncertain()), (spent, uncertain), "{outcome:?}");
+            assert_eq!(tokens.reserved(), 0);
+        }
+    }
+}
+
+#[test]
+fn a_spend_beyond_counting_leaves_the_limit_full_instead_of_empty() {
+    let usd = limit(Unit::Usd, Enforcement::Strict, 100);
+    let dear = Prices { output: PricePerMillion(u64::MAX), ..PRICES };
+    let held = [10, 10].map(|need| reserve(&[Arc::clone(&usd)], &step(need, need)).unwrap());
+    for held in held {
+        settle(held, Some(&dear), Settlement::Usage(used(u64::MAX)));
+    }
+    assert_eq!((usd.spent(), usd.room()), (u64::MAX, Some(0)));
+    assert!(reserve(&[Arc::clone(&usd)], &step(1, 1)).is_err());
+}
+
+#[test]
 fn a_reservation_that_is_dropped_is_charged_like_an_unknown_end() {
     let usd = limit(Unit::Usd, Enforcement::Strict, 100);
     drop(reserve(&[Arc::clone(&usd)], &step(60, 10)).unwrap());
@@ -143,9 +176,15 @@ fn acts() -> impl Strategy<Value = Vec<Act>> {
 proptest! {
     /// As long as providers keep the cap, neither Strict nor Hybrid ever spends more than the limit.
     #[test]
-    fn spend_never_exceeds_the_limit(acts in acts(), hybrid in any::<bool>(), amount in 1u64..5_000) {
+    fn spend_never_exceeds_the_limit(
+        acts in acts(),
+        hybrid in any::<bool>(),
+        in_tokens in any::<bool>(),
+        amount in 1u64..5_000,
+    ) {
+        let unit = if in_tokens { Unit::Tokens } else { Unit::Usd };
         let enforcement = if hybrid { Enforcement::Hybrid } else { Enforcement::Strict };
-        let usd = limit(Unit::Usd, enforcement, amount);
+        let usd = limit(unit, enforcement, amount);
         let mut open: Vec<(Reservation, u64)> = Vec::new();
         for act in acts {
             match act {
