@@ -90,7 +90,8 @@ impl Control {
     ) -> Result<Option<std::net::SocketAddr>, StartError> {
         let admin = config.admin.map(|address| listen_admin(address, &shared)).transpose()?;
         let reports = Reports::new();
-        let farewell = config.link.map(|link| link::start(link, commands, reports.subscribe(), shared.clone()));
+        let farewell =
+            config.link.map(|link| link::start(link, commands, reports.subscribe(), shared.clone()));
         let mut control = Self {
             tls,
             objects: Objects::default(),
@@ -166,7 +167,9 @@ impl Control {
     fn judge(&mut self, entry: Entry) -> (Entry, Vec<Problem>) {
         let EntryState::Valid(compiled) = &entry.state else { return (entry, Vec::new()) };
         let mut problems = check::problems(&entry.key, compiled, self.rights.has_store());
-        if problems.is_empty() && let Compiled::Provider(provider) = compiled {
+        if problems.is_empty()
+            && let Compiled::Provider(provider) = compiled
+        {
             problems.extend(check::prepare(&entry.key, provider, &mut self.simulations, &self.tls));
         }
         let Some(first) = problems.first() else { return (entry, problems) };
@@ -274,7 +277,10 @@ impl Control {
     }
 }
 
-fn listen_admin(address: std::net::SocketAddr, shared: &Arc<Shared>) -> Result<std::net::SocketAddr, StartError> {
+fn listen_admin(
+    address: std::net::SocketAddr,
+    shared: &Arc<Shared>,
+) -> Result<std::net::SocketAddr, StartError> {
     let listen = |source| StartError::Listen { address, source };
     let listener = accept::bind(address).map_err(listen)?;
     let bound = listener.local_addr().map_err(listen)?;

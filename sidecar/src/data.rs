@@ -5,7 +5,6 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Instant;
 
-
 use crate::chance::Chance;
 use crate::deadline::Deadlines;
 use crate::listen::intake::Gate;

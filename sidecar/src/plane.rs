@@ -83,6 +83,8 @@ pub(crate) struct LimitPart {
     pub(crate) resets: Option<String>,
     /// Less than so much of the granted rights left: time to ask for more.
     pub(crate) enough: u64,
+    /// Rights that a crash lost in this window; they count as spent.
+    pub(crate) burned: u64,
 }
 
 impl Plane {
@@ -101,5 +103,4 @@ impl Plane {
         let known = &self.snapshot.targets[target];
         (known, &self.targets[target], &self.providers[known.provider])
     }
-
 }

@@ -91,13 +91,16 @@ impl Pool {
         Self { origin, dialer, idle: RefCell::default() }
     }
 
-    /// Sends a request and returns the head of the answer. `connect` bounds resolving, connecting and TLS together.
+    /// Sends a request and returns the head of the answer. `connect` bounds resolving, connecting and TLS together;
+    /// `on_connected` is told from when on the answer is waited for.
     pub(crate) async fn send(
         self: &Rc<Self>,
         mut request: Request<Pieces>,
         connect: Duration,
         now: Instant,
+        on_connected: impl Fn(Instant),
     ) -> Result<(Response<Incoming>, Lease), SendError> {
+        on_connected(now);
         while let Some(sender) = self.take_idle(now) {
             match try_send(sender, request).await {
                 Tried::Answered(answer, sender) => return Ok((*answer, self.lease(sender))),
@@ -105,7 +108,10 @@ impl Pool {
                 Tried::Broken => return Err(SendError::Broken),
             }
         }
+        // Dialling has a limit of its own.
+        on_connected(now + connect);
         let sender = self.dialer.dial(&self.origin, connect).await?;
+        on_connected(Instant::now());
         match try_send(sender, request).await {
             Tried::Answered(answer, sender) => Ok((*answer, self.lease(sender))),
             Tried::GivenBack(_) => Err(SendError::NotSent),

@@ -78,7 +78,14 @@ mod tests {
 
     #[test]
     fn what_is_not_an_id_is_nobodys() {
-        for text in ["", "req_", "req_01HF7YAT00", "req_01HF7YAT00ILOU00", "abc_01HF7YAT00000000", "req_01HF7YAT000000000"] {
+        for text in [
+            "",
+            "req_",
+            "req_01HF7YAT00",
+            "req_01HF7YAT00ILOU00",
+            "abc_01HF7YAT00000000",
+            "req_01HF7YAT000000000",
+        ] {
             assert_eq!(RequestId::parse(text), None, "{text}");
         }
     }

@@ -90,7 +90,12 @@ impl Drop for Simulations {
     }
 }
 
-fn translate(name: &Name, provider: &ProviderConfig, upstream: &SimulatedUpstream, folder: &Path) -> SimulatedConfig {
+fn translate(
+    name: &Name,
+    provider: &ProviderConfig,
+    upstream: &SimulatedUpstream,
+    folder: &Path,
+) -> SimulatedConfig {
     let whole = |value: f64| value.round().max(0.0) as u64;
     let small = |value: u64| u32::try_from(value).unwrap_or(u32::MAX);
     let models = provider.models.iter().map(|model| {

@@ -32,8 +32,20 @@ const FIRST_TOKENS: [f64; 16] =
     [0.001, 0.005, 0.01, 0.02, 0.04, 0.06, 0.08, 0.1, 0.25, 0.5, 0.75, 1.0, 2.5, 5.0, 7.5, 10.0];
 /// Those of `gen_ai.client.token.usage`.
 const TOKENS: [f64; 14] = [
-    1.0, 4.0, 16.0, 64.0, 256.0, 1024.0, 4096.0, 16384.0, 65536.0, 262_144.0, 1_048_576.0, 4_194_304.0,
-    16_777_216.0, 67_108_864.0,
+    1.0,
+    4.0,
+    16.0,
+    64.0,
+    256.0,
+    1024.0,
+    4096.0,
+    16384.0,
+    65536.0,
+    262_144.0,
+    1_048_576.0,
+    4_194_304.0,
+    16_777_216.0,
+    67_108_864.0,
 ];
 const DECISIONS: [f64; 8] = [1e-6, 2e-6, 5e-6, 1e-5, 2e-5, 5e-5, 1e-4, 1e-3];
 
@@ -116,7 +128,11 @@ impl Telemetry {
         );
         registry.register(names::ERRORS, "Calls that ended in an error, by its code", errors.clone());
         registry.register_with_unit(names::DECISION, "Time to decide", Unit::Seconds, decisions.clone());
-        registry.register(names::NACKS, "Configuration updates with an entry that was refused", nacks.clone());
+        registry.register(
+            names::NACKS,
+            "Configuration updates with an entry that was refused",
+            nacks.clone(),
+        );
         registry.register_with_unit(
             names::CONFIG_APPLIED,
             "When the configuration was last applied, since 1970",
@@ -136,7 +152,8 @@ impl Telemetry {
             gen_ai_request_model: key.model.clone(),
         };
         let tokens = |gen_ai_token_type| {
-            let TargetLabels { gen_ai_operation_name, gen_ai_provider_name, gen_ai_request_model } = labels.clone();
+            let TargetLabels { gen_ai_operation_name, gen_ai_provider_name, gen_ai_request_model } =
+                labels.clone();
             let labels = TokenLabels {
                 gen_ai_operation_name,
                 gen_ai_provider_name,
@@ -182,4 +199,3 @@ impl TargetMetrics {
         self.first_token.observe(after.as_secs_f64());
     }
 }
-

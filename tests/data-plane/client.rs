@@ -51,7 +51,13 @@ impl Answer {
 }
 
 /// Sends one request on a connection of its own and reads until that closes.
-pub(crate) async fn send(address: SocketAddr, method: &str, path: &str, headers: &[(&str, &str)], body: &[u8]) -> Result<Answer> {
+pub(crate) async fn send(
+    address: SocketAddr,
+    method: &str,
+    path: &str,
+    headers: &[(&str, &str)],
+    body: &[u8],
+) -> Result<Answer> {
     let mut stream = open(address, method, path, headers, body).await?;
     let mut answer = Vec::new();
     stream.read_to_end(&mut answer).await.context("failed to read the answer")?;
@@ -123,7 +129,8 @@ pub(crate) fn parse(bytes: &[u8]) -> Result<Answer> {
 fn unchunk(mut rest: &[u8]) -> Vec<u8> {
     let mut whole = Vec::new();
     while let Some(line) = rest.windows(2).position(|w| w == b"\r\n") {
-        let size = std::str::from_utf8(&rest[..line]).ok().and_then(|hex| usize::from_str_radix(hex, 16).ok());
+        let size =
+            std::str::from_utf8(&rest[..line]).ok().and_then(|hex| usize::from_str_radix(hex, 16).ok());
         let Some(size) = size.filter(|size| *size > 0) else { break };
         let start = line + 2;
         let Some(chunk) = rest.get(start..start + size) else { break };

@@ -28,24 +28,43 @@ fn name(limit: &pointsman_core::snapshot::LimitKey) -> String {
 }
 
 impl RightsStore for Memory {
-    fn open(&mut self, limit: &pointsman_core::snapshot::LimitKey, window: &str) -> Result<OpenedWindow, StoreError> {
+    fn open(
+        &mut self,
+        limit: &pointsman_core::snapshot::LimitKey,
+        window: &str,
+    ) -> Result<OpenedWindow, StoreError> {
         Ok(self.with(&name(limit), window, |row| {
             row.burned = row.granted.saturating_sub(row.spent);
             OpenedWindow { spent: row.spent, burned: row.burned }
         }))
     }
 
-    fn grant(&mut self, limit: &pointsman_core::snapshot::LimitKey, window: &str, total: u64) -> Result<(), StoreError> {
+    fn grant(
+        &mut self,
+        limit: &pointsman_core::snapshot::LimitKey,
+        window: &str,
+        total: u64,
+    ) -> Result<(), StoreError> {
         self.with(&name(limit), window, |row| row.granted = total);
         Ok(())
     }
 
-    fn record(&mut self, limit: &pointsman_core::snapshot::LimitKey, window: &str, spent: u64) -> Result<(), StoreError> {
+    fn record(
+        &mut self,
+        limit: &pointsman_core::snapshot::LimitKey,
+        window: &str,
+        spent: u64,
+    ) -> Result<(), StoreError> {
         self.with(&name(limit), window, |row| row.spent = spent);
         Ok(())
     }
 
-    fn close(&mut self, limit: &pointsman_core::snapshot::LimitKey, window: &str, spent: u64) -> Result<(), StoreError> {
+    fn close(
+        &mut self,
+        limit: &pointsman_core::snapshot::LimitKey,
+        window: &str,
+        spent: u64,
+    ) -> Result<(), StoreError> {
         self.with(&name(limit), window, |row| {
             row.spent = spent;
             row.granted = spent + row.burned;

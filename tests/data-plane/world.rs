@@ -7,13 +7,13 @@ use anyhow::Result;
 use pointsman_config::amount::Amount;
 use pointsman_config::budget::{BudgetConfig, BudgetSelector, Enforcement, LimitConfig, OnExhausted, Rights};
 use pointsman_config::entry::{Compiled, Entry, Key, Kind, Name, State};
-use pointsman_config::money::{Prices, PricePerMillion};
+use pointsman_config::money::{PricePerMillion, Prices};
 use pointsman_config::policy::{
     Annotate, CandidateConfig, Mode, Objective, PolicyConfig, Recording, RequestedModel, Resilience, Strategy,
 };
 use pointsman_config::provider::{
-    Capabilities, CircuitBreaker, CredentialName, HttpEndpoint, ModelConfig, OutputCapField, Prior, ProviderConfig,
-    Timeouts, Upstream,
+    Capabilities, CircuitBreaker, CredentialName, HttpEndpoint, ModelConfig, OutputCapField, Prior,
+    ProviderConfig, Timeouts, Upstream,
 };
 use pointsman_config::window::Window;
 use pointsman_sidecar::{Config, Credential, Handle, Secret, Sidecar, Update};
@@ -22,7 +22,8 @@ use pointsman_test_support::provider::{Model, Price, Provider};
 use crate::store::Memory;
 
 /// Prices of every model here, in both worlds: 1.25, 0.125 and 10 USD per million.
-pub(crate) const PRICE: Price = Price { input: 1_250_000_000, cached_input: 125_000_000, output: 10_000_000_000 };
+pub(crate) const PRICE: Price =
+    Price { input: 1_250_000_000, cached_input: 125_000_000, output: 10_000_000_000 };
 
 /// A running data plane.
 pub(crate) struct World {
@@ -33,7 +34,8 @@ pub(crate) struct World {
 impl World {
     /// Starts a data plane with these objects.
     pub(crate) async fn start(objects: Objects) -> Result<Self> {
-        Self::start_with(Config { rights: Some(Box::new(Memory::default())), ..Config::default() }, objects).await
+        Self::start_with(Config { rights: Some(Box::new(Memory::default())), ..Config::default() }, objects)
+            .await
     }
 
     pub(crate) async fn start_with(config: Config, objects: Objects) -> Result<Self> {
@@ -129,7 +131,12 @@ impl Objects {
 
     fn entry(&self, kind: Kind, name: &str, compiled: Compiled) -> Entry {
         let key = Key { kind, name: Name::new("shop", name) };
-        Entry { uid: format!("{kind:?}-{name}"), key, generation: self.generation, state: State::Valid(compiled) }
+        Entry {
+            uid: format!("{kind:?}-{name}"),
+            key,
+            generation: self.generation,
+            state: State::Valid(compiled),
+        }
     }
 }
 

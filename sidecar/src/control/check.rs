@@ -19,7 +19,8 @@ pub(super) fn problems(key: &Key, compiled: &Compiled, has_store: bool) -> Vec<P
         && budget.rights == Rights::Local
         && !has_store
     {
-        let message = "this process has no store to take rights from; use CountingOnly, or give it a state folder";
+        let message =
+            "this process has no store to take rights from; use CountingOnly, or give it a state folder";
         problems.push(problem(key, "rights", message));
     }
     problems

@@ -57,7 +57,9 @@ fn calls(live: &Live) -> Vec<CallCounts> {
     for ((policy, target), counters) in &live.counters {
         rows.extend(counters.report().into_iter().map(|(day, counted)| call(policy, target, day, counted)));
     }
-    rows.sort_by(|a, b| (&a.policy, &a.provider, &a.model, &a.day).cmp(&(&b.policy, &b.provider, &b.model, &b.day)));
+    rows.sort_by(|a, b| {
+        (&a.policy, &a.provider, &a.model, &a.day).cmp(&(&b.policy, &b.provider, &b.model, &b.day))
+    });
     rows
 }
 

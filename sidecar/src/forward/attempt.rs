@@ -1,5 +1,6 @@
 //! Sends one attempt and judges the head of its answer.
 
+use std::cell::Cell;
 use std::time::{Duration, Instant};
 
 use http::header::RETRY_AFTER;
@@ -13,7 +14,7 @@ use pointsman_wire::openai::request::ChatRequest;
 use super::call::Call;
 use super::request;
 use crate::deadline::Deadline;
-use crate::plane::Key;
+use crate::plane::{Key, ProviderPart};
 use crate::pool::{Lease, SendError};
 
 /// A successful head, its body still to come.
@@ -31,12 +32,19 @@ pub(super) struct Answer {
 /// The moments and spans that bound one attempt.
 #[derive(Clone, Copy)]
 pub(super) struct Limits {
+    /// Until when the first content must come.
     pub(super) first: Instant,
+    first_within: Duration,
     pub(super) total: Instant,
     pub(super) idle: Duration,
 }
 
 impl Limits {
+    /// The deadline for the first content of a request sent at `at`.
+    fn first_after(&self, at: Instant) -> Instant {
+        (at + self.first_within).min(self.total)
+    }
+
     /// The deadline for the next piece after something came at `now`.
     pub(super) fn next(&self, now: Instant) -> Instant {
         (now + self.idle).min(self.total)
@@ -59,10 +67,15 @@ pub(super) async fn send(
     let pool = call.data.pools.of(provider.origin_id, &provider.origin);
     let upstream = request::build(call, candidate, chat, headers, provider);
     let since = Instant::now();
-    let limits = limits(call, since);
-    deadline.set(limits.first + provider.timeouts.connect);
+    let mut limits = limits(call, provider, since);
+    let connected = Cell::new(since);
+    let on_connected = |at: Instant| {
+        connected.set(at);
+        deadline.set(limits.first_after(at));
+    };
     call.sent(since);
-    let sent = deadline.guard(pool.send(upstream, provider.timeouts.connect, since)).await;
+    let sent = deadline.guard(pool.send(upstream, provider.timeouts.connect, since, on_connected)).await;
+    limits.first = limits.first_after(connected.get());
     call.waited += since.elapsed();
     match sent {
         Err(_) => Err(Failure::Timeout),
@@ -71,13 +84,11 @@ pub(super) async fn send(
     }
 }
 
-fn limits(call: &Call, since: Instant) -> Limits {
-    let candidate = call.in_flight().unwrap_or_default();
-    let timeouts = call.plane.target(call.target(candidate)).2.timeouts;
+fn limits(call: &Call, provider: &ProviderPart, since: Instant) -> Limits {
+    let timeouts = provider.timeouts;
     let policy = call.policy().config.resilience.first_token_ms.map(Duration::from_millis);
     let first = policy.map_or(timeouts.first_token, |policy| policy.min(timeouts.first_token));
-    let total = since + timeouts.total;
-    Limits { first: (since + first).min(total), total, idle: timeouts.idle }
+    Limits { first: since + first, first_within: first, total: since + timeouts.total, idle: timeouts.idle }
 }
 
 fn unsent(error: &SendError) -> Failure {

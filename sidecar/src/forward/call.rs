@@ -171,11 +171,6 @@ impl Call {
         self.flight = Some(Flight { candidate, reservation, sent: None });
     }
 
-    /// The candidate whose attempt is out.
-    pub(super) fn in_flight(&self) -> Option<usize> {
-        self.flight.as_ref().map(|flight| flight.candidate)
-    }
-
     /// From here on bytes may leave.
     pub(super) fn sent(&mut self, now: Instant) {
         let Some(flight) = &mut self.flight else { return };

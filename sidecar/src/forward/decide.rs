@@ -37,7 +37,11 @@ pub(crate) fn decide(
     let snapshot = &*plane.snapshot;
     let model = chat.model();
     let Some(route) = snapshot.route(&model) else {
-        return Err(CallError::model_not_found(&model, data.settings.workload.as_deref(), &snapshot.offered()));
+        return Err(CallError::model_not_found(
+            &model,
+            data.settings.workload.as_deref(),
+            &snapshot.offered(),
+        ));
     };
     let words = Words(chat);
     let facts = facts(chat, &model, &words);

@@ -63,10 +63,14 @@ fn short(call: &Call, limit: usize, wait: Duration, what: &'static str) -> CallE
     let (amount, seconds) = (known.config.amount.value, whole_seconds(wait));
     let window = known.config.window.to_string().to_lowercase();
     let budget = &known.key.budget;
-    let mut error =
-        CallError::new(Fault::Policy, StatusCode::TOO_MANY_REQUESTS, "rate_limit_error", "rate_limit_exceeded")
-            .saying(format!("Budget {budget} allows {amount} {what} per {window}. Again in {seconds} s."))
-            .after(Some(wait));
+    let mut error = CallError::new(
+        Fault::Policy,
+        StatusCode::TOO_MANY_REQUESTS,
+        "rate_limit_error",
+        "rate_limit_exceeded",
+    )
+    .saying(format!("Budget {budget} allows {amount} {what} per {window}. Again in {seconds} s."))
+    .after(Some(wait));
     let left = call.plane.limits[limit].live.room().unwrap_or_default();
     let rows: [(&str, String); 3] =
         [("limit", amount.to_string()), ("remaining", left.to_string()), ("reset", format!("{seconds}s"))];
@@ -82,15 +86,20 @@ fn used_up(call: &Call, limit: usize, wait: Option<Duration>) -> CallError {
     let known = &call.plane.snapshot.limits[limit];
     let part = &call.plane.limits[limit];
     let budget = &call.plane.snapshot.budgets[known.budget].config;
-    let until = part.resets.as_deref().map(|resets| format!(" until {}", minutes(resets))).unwrap_or_default();
+    let until =
+        part.resets.as_deref().map(|resets| format!(" until {}", minutes(resets))).unwrap_or_default();
     let tail = match budget.on_exhausted {
         OnExhausted::Degrade => " and no free candidate is left",
         OnExhausted::Reject | OnExhausted::Notify => "",
     };
     let owner = budget.owner.as_deref().map(|owner| format!(" Owner: {owner}.")).unwrap_or_default();
-    let mut error =
-        CallError::new(Fault::Policy, StatusCode::TOO_MANY_REQUESTS, "insufficient_quota", "budget_exhausted")
-            .saying(format!("Budget {} is used up{until}{tail}.{owner}", known.key.budget));
+    let mut error = CallError::new(
+        Fault::Policy,
+        StatusCode::TOO_MANY_REQUESTS,
+        "insufficient_quota",
+        "budget_exhausted",
+    )
+    .saying(format!("Budget {} is used up{until}{tail}.{owner}", known.key.budget));
     let mut headers = http::HeaderMap::new();
     insert(
         &mut headers,

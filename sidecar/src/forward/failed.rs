@@ -14,9 +14,14 @@ use crate::listen::error::{CallError, Fault};
 pub(super) fn after_all(call: &Call) -> CallError {
     let Some(last) = call.trail.0.last() else {
         // A plan is never empty where a candidate was picked.
-        return CallError::new(Fault::Sidecar, StatusCode::SERVICE_UNAVAILABLE, "server_error", "no_candidate_available")
-            .saying(format!("No candidate of policy {} is left.", call.policy().name))
-            .no_retry();
+        return CallError::new(
+            Fault::Sidecar,
+            StatusCode::SERVICE_UNAVAILABLE,
+            "server_error",
+            "no_candidate_available",
+        )
+        .saying(format!("No candidate of policy {} is left.", call.policy().name))
+        .no_retry();
     };
     let mut error = match last.failure {
         Failure::Status { class: StatusClass::Credential, .. } => credential(call, last),
@@ -32,7 +37,10 @@ pub(super) fn after_all(call: &Call) -> CallError {
 fn is_callers(class: StatusClass) -> bool {
     match class {
         StatusClass::ContextLength | StatusClass::ContentPolicy | StatusClass::InvalidRequest => true,
-        StatusClass::Credential | StatusClass::RateLimited | StatusClass::Overloaded | StatusClass::Server => false,
+        StatusClass::Credential
+        | StatusClass::RateLimited
+        | StatusClass::Overloaded
+        | StatusClass::Server => false,
     }
 }
 
@@ -87,14 +95,18 @@ fn upstream(call: &Call, last: &Attempt, failure: Failure) -> CallError {
         Failure::Status { retry_after_ms, .. } => retry_after_ms.map(Duration::from_millis),
         _ => None,
     };
-    CallError::new(Fault::Upstream, status, kind, "upstream_unavailable").saying(message).after(wait).no_retry()
+    CallError::new(Fault::Upstream, status, kind, "upstream_unavailable")
+        .saying(message)
+        .after(wait)
+        .no_retry()
 }
 
 fn status(failure: Failure) -> StatusCode {
     match failure {
         // A redirect is not followed, and a success that failed all the same is the provider's fault.
         Failure::Status { status, .. } => {
-            let own = StatusCode::from_u16(status).ok().filter(|s| s.is_client_error() || s.is_server_error());
+            let own =
+                StatusCode::from_u16(status).ok().filter(|s| s.is_client_error() || s.is_server_error());
             own.unwrap_or(StatusCode::BAD_GATEWAY)
         }
         Failure::Connect | Failure::NotSent => StatusCode::SERVICE_UNAVAILABLE,

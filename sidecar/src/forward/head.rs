@@ -1,7 +1,8 @@
 //! The headers of an answer.
 
 use http::header::{
-    CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, PROXY_AUTHENTICATE, SET_COOKIE, TE, TRAILER, TRANSFER_ENCODING, UPGRADE,
+    CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, PROXY_AUTHENTICATE, SET_COOKIE, TE, TRAILER, TRANSFER_ENCODING,
+    UPGRADE,
 };
 use http::{HeaderMap, HeaderName, HeaderValue};
 use pointsman_config::money::Nano;
@@ -32,7 +33,13 @@ pub(super) enum Cost {
 }
 
 /// Turns the provider's headers into those of our answer: `candidate` has answered, with `status`.
-pub(super) fn answer(call: &Call, candidate: usize, status: u16, provider: HeaderMap, cost: Cost) -> HeaderMap {
+pub(super) fn answer(
+    call: &Call,
+    candidate: usize,
+    status: u16,
+    provider: HeaderMap,
+    cost: Cost,
+) -> HeaderMap {
     let mut headers = provider;
     drop_hop(&mut headers);
     let target = &call.plane.targets[call.target(candidate)];
@@ -113,7 +120,10 @@ fn is_dropped(name: &HeaderName) -> bool {
         return false;
     }
     DROPPED.contains(name)
-        || matches!(name.as_str(), "keep-alive" | "proxy-connection" | "set-cookie2" | "x-request-id" | "alt-svc")
+        || matches!(
+            name.as_str(),
+            "keep-alive" | "proxy-connection" | "set-cookie2" | "x-request-id" | "alt-svc"
+        )
         || name.as_str().starts_with("x-pointsman-")
 }
 

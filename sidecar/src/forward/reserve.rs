@@ -20,7 +20,8 @@ impl Call {
             Err(limit) => limit,
         };
         let untried = |i: &usize| *i != candidate && self.trail.0.iter().all(|a| a.candidate != *i);
-        let others: smallvec::SmallVec<[usize; 4]> = self.decision.plan.iter().copied().filter(untried).collect();
+        let others: smallvec::SmallVec<[usize; 4]> =
+            self.decision.plan.iter().copied().filter(untried).collect();
         for other in others {
             if self.on_exhausted(lost) != OnExhausted::Degrade {
                 break;

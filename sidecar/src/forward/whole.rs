@@ -37,7 +37,8 @@ pub(super) async fn read(
     let body = read?;
     lease.release(now);
     let encoded = headers.get(CONTENT_ENCODING).is_some_and(|encoding| encoding != "identity");
-    let parsed = if encoded { None } else { Some(ChatResponse::parse(&body).map_err(|_| Failure::BadAnswer)?) };
+    let parsed =
+        if encoded { None } else { Some(ChatResponse::parse(&body).map_err(|_| Failure::BadAnswer)?) };
     let settlement = match &parsed {
         Some(response) => match response.usage.known() {
             Some(usage) => Settlement::Usage(usage),

@@ -41,7 +41,10 @@ mod tests {
         assert!(backoff.next() <= FIRST);
         let later: Vec<Duration> = (0..200).map(|_| backoff.next()).skip(10).collect();
         assert!(later.iter().all(|wait| *wait <= LONGEST));
-        assert!(later.iter().any(|wait| *wait < LONGEST / 10) && later.iter().any(|wait| *wait > LONGEST * 9 / 10));
+        assert!(
+            later.iter().any(|wait| *wait < LONGEST / 10)
+                && later.iter().any(|wait| *wait > LONGEST * 9 / 10)
+        );
         backoff.reset();
         assert!(backoff.next() <= FIRST);
     }

@@ -36,7 +36,9 @@ impl ConfigStream {
             shared.telemetry.link[0].set(0);
             match ended {
                 Err(LinkError::Leaving) => return,
-                Err(error) => tracing::info!(%error, "the configuration stream ended; it will be opened again"),
+                Err(error) => {
+                    tracing::info!(%error, "the configuration stream ended; it will be opened again")
+                }
                 Ok(never) => match never {},
             }
             tokio::time::sleep(backoff.next()).await;

@@ -52,7 +52,12 @@ impl LedgerStream {
         }
     }
 
-    async fn once(&mut self, address: &str, shared: &Shared, backoff: &mut Backoff) -> Result<Turn, LinkError> {
+    async fn once(
+        &mut self,
+        address: &str,
+        shared: &Shared,
+        backoff: &mut Backoff,
+    ) -> Result<Turn, LinkError> {
         let channel = connect(&self.config, address).await?;
         let (outgoing, stream) = mpsc::channel(REPORTS_AT_MOST);
         let request = authorized(&self.config, ReceiverStream::new(stream))?;

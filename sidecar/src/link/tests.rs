@@ -13,8 +13,8 @@ use pointsman_config::entry::Compiled;
 use pointsman_config::link::config_request::Message;
 use pointsman_config::link::ledger_reply::Message as Reply;
 use pointsman_config::link::{
-    ConfigRequest, ConfigUpdate, Credential, Entry, LedgerReply, Nack, NotLeader, ObjectKey, UsageAck, UsageReport,
-    entry,
+    ConfigRequest, ConfigUpdate, Credential, Entry, LedgerReply, Nack, NotLeader, ObjectKey, UsageAck,
+    UsageReport, entry,
 };
 use pointsman_config::window::Window;
 use tokio::net::TcpListener;
@@ -51,7 +51,10 @@ type Answers<T> = Pin<Box<dyn Stream<Item = Result<T, Status>> + Send>>;
 impl Config for Operator {
     type WatchStream = Answers<ConfigUpdate>;
 
-    async fn watch(&self, request: Request<Streaming<ConfigRequest>>) -> Result<Response<Self::WatchStream>, Status> {
+    async fn watch(
+        &self,
+        request: Request<Streaming<ConfigRequest>>,
+    ) -> Result<Response<Self::WatchStream>, Status> {
         let token = request.metadata().get("authorization").map(|t| t.to_str().unwrap().to_owned());
         let heard = self.heard.clone();
         let mut messages = request.into_inner();
@@ -72,7 +75,10 @@ impl Config for Operator {
 impl Ledger for Operator {
     type ReportStream = Answers<LedgerReply>;
 
-    async fn report(&self, request: Request<Streaming<UsageReport>>) -> Result<Response<Self::ReportStream>, Status> {
+    async fn report(
+        &self,
+        request: Request<Streaming<UsageReport>>,
+    ) -> Result<Response<Self::ReportStream>, Status> {
         if let Some(leader) = self.leader {
             let message = Reply::NotLeader(NotLeader { address: leader.to_string() });
             let reply = futures::stream::iter([Ok(LedgerReply { message: Some(message) })]);
@@ -166,7 +172,11 @@ fn budget(name: &str, zone: &str) -> Entry {
         rights: Rights::CountingOnly,
     };
     Entry {
-        key: Some(ObjectKey { kind: "Budget".to_owned(), namespace: "shop".to_owned(), name: name.to_owned() }),
+        key: Some(ObjectKey {
+            kind: "Budget".to_owned(),
+            namespace: "shop".to_owned(),
+            name: name.to_owned(),
+        }),
         uid: name.to_owned(),
         generation: 1,
         state: Some(entry::State::Valid(serde_json::to_vec(&Compiled::Budget(config)).unwrap())),
@@ -174,9 +184,17 @@ fn budget(name: &str, zone: &str) -> Entry {
 }
 
 fn update(nonce: u64, entries: Vec<Entry>) -> ConfigUpdate {
-    let credential =
-        Credential { reference: "shop/openai/key".to_owned(), version: "1".to_owned(), secret: b"sk-x".to_vec() };
-    ConfigUpdate { nonce, entries, credentials: vec![credential], root_namespace: "pointsman-system".to_owned() }
+    let credential = Credential {
+        reference: "shop/openai/key".to_owned(),
+        version: "1".to_owned(),
+        secret: b"sk-x".to_vec(),
+    };
+    ConfigUpdate {
+        nonce,
+        entries,
+        credentials: vec![credential],
+        root_namespace: "pointsman-system".to_owned(),
+    }
 }
 
 #[tokio::test]
@@ -184,7 +202,8 @@ async fn a_good_update_is_acknowledged_and_reported_on() {
     let mut scene = Scene::start(update(1, vec![budget("month", "UTC")])).await;
     let sidecar = scene.sidecar(None);
     assert_eq!(scene.hear(ack).await, 1);
-    let limits = scene.hear(|heard| report(heard).map(|r| r.limits).filter(|limits| !limits.is_empty())).await;
+    let limits =
+        scene.hear(|heard| report(heard).map(|r| r.limits).filter(|limits| !limits.is_empty())).await;
     assert_eq!((limits[0].budget.as_str(), limits[0].limit.as_str()), ("shop/month", "cap"));
     assert_eq!(sidecar.budgets_report().await.len(), 1);
 }
@@ -195,9 +214,11 @@ async fn a_bad_entry_is_refused_by_its_path_and_the_rest_is_served() {
     let mut scene = Scene::start(update(7, entries)).await;
     let sidecar = scene.sidecar(None);
     let refused = scene.hear(nack).await;
-    let problems: Vec<_> = refused.problems.iter().map(|p| (p.key.clone().unwrap().name, p.path.clone())).collect();
+    let problems: Vec<_> =
+        refused.problems.iter().map(|p| (p.key.clone().unwrap().name, p.path.clone())).collect();
     assert_eq!((refused.nonce, problems), (7, vec![("bad".to_owned(), "limits[0].timeZone".to_owned())]));
-    let served: Vec<_> = sidecar.budgets_report().await.into_iter().map(|limit| limit.key.budget.name).collect();
+    let served: Vec<_> =
+        sidecar.budgets_report().await.into_iter().map(|limit| limit.key.budget.name).collect();
     assert_eq!(served, ["good"]);
 }
 
@@ -221,7 +242,8 @@ async fn what_is_not_named_any_more_is_gone() {
     assert_eq!(scene.hear(ack).await, 1);
     scene.world.send_replace(update(2, vec![budget("b", "UTC")]));
     assert_eq!(scene.hear(ack).await, 2);
-    let served: Vec<_> = sidecar.budgets_report().await.into_iter().map(|limit| limit.key.budget.name).collect();
+    let served: Vec<_> =
+        sidecar.budgets_report().await.into_iter().map(|limit| limit.key.budget.name).collect();
     assert_eq!(served, ["b"]);
 }
 
@@ -259,9 +281,14 @@ async fn a_lost_operator_is_found_again_with_the_token_of_that_moment() {
 #[tokio::test]
 async fn reports_follow_the_leader() {
     let mut leader = Scene::start(update(1, vec![])).await;
-    let replica =
-        Scene::start_at("127.0.0.1:0".parse().unwrap(), update(1, vec![budget("m", "UTC")]), Some(leader.address)).await;
+    let replica = Scene::start_at(
+        "127.0.0.1:0".parse().unwrap(),
+        update(1, vec![budget("m", "UTC")]),
+        Some(leader.address),
+    )
+    .await;
     let _sidecar = replica.sidecar(None);
-    let limits = leader.hear(|heard| report(heard).map(|r| r.limits).filter(|limits| !limits.is_empty())).await;
+    let limits =
+        leader.hear(|heard| report(heard).map(|r| r.limits).filter(|limits| !limits.is_empty())).await;
     assert_eq!(limits[0].budget, "shop/m");
 }

@@ -9,7 +9,8 @@ use crate::body::{Outgoing, Pieces};
 use crate::shared::Shared;
 
 const TEXT: HeaderValue = HeaderValue::from_static("text/plain; charset=utf-8");
-const METRICS: HeaderValue = HeaderValue::from_static("application/openmetrics-text; version=1.0.0; charset=utf-8");
+const METRICS: HeaderValue =
+    HeaderValue::from_static("application/openmetrics-text; version=1.0.0; charset=utf-8");
 
 pub(crate) fn is_path(path: &str) -> bool {
     matches!(path, "/healthz" | "/readyz" | "/metrics")
@@ -21,7 +22,11 @@ pub(crate) fn small(shared: &Arc<Shared>, path: &str) -> Response<Outgoing> {
         "/healthz" => text(StatusCode::OK, TEXT, "ok\n".to_owned()),
         "/readyz" if shared.is_ready() => text(StatusCode::OK, TEXT, "ready\n".to_owned()),
         "/readyz" => text(StatusCode::SERVICE_UNAVAILABLE, TEXT, "not ready\n".to_owned()),
-        "/metrics" => text(StatusCode::OK, METRICS, shared.telemetry.text(&shared.plane.load_full(), shared.clock.now())),
+        "/metrics" => text(
+            StatusCode::OK,
+            METRICS,
+            shared.telemetry.text(&shared.plane.load_full(), shared.clock.now()),
+        ),
         _ => text(StatusCode::NOT_FOUND, TEXT, "not found\n".to_owned()),
     }
 }

@@ -95,7 +95,9 @@ impl CallError {
     pub(crate) fn unknown_call(id: &str) -> Self {
         let id: String = id.chars().take(64).collect();
         Self::client(StatusCode::NOT_FOUND, "call_not_found")
-            .saying(format!("Call '{id}' is not among the recent ones. Only the last calls are kept, in memory."))
+            .saying(format!(
+                "Call '{id}' is not among the recent ones. Only the last calls are kept, in memory."
+            ))
             .about("id")
     }
 

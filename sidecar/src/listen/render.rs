@@ -19,7 +19,8 @@ const LONGEST_TOLD_WAIT: Duration = Duration::from_secs(60);
 
 /// An error as its caller sees it.
 pub(crate) fn error(error: CallError, id: RequestId) -> Response<Outgoing> {
-    let CallError { fault, status, kind, code, label: _, param, message, should_retry, retry_after, headers } = error;
+    let CallError { fault, status, kind, code, label: _, param, message, should_retry, retry_after, headers } =
+        error;
     tracing::debug!(request_id = %id, ?fault, status = status.as_u16(), %code, "call refused");
     let body = ErrorBody {
         message: format!("{message} Request {id}."),
@@ -66,8 +67,8 @@ mod tests {
         let id = RequestId::new(std::time::SystemTime::now(), &mut Chance::seeded(1));
         for (millis, told) in [(1, Some("1")), (7_200, Some("8")), (60_000, Some("60")), (60_001, None)] {
             let wait = Some(Duration::from_millis(millis));
-            let refusal =
-                CallError::new(Fault::Policy, StatusCode::SERVICE_UNAVAILABLE, "server_error", "x").after(wait);
+            let refusal = CallError::new(Fault::Policy, StatusCode::SERVICE_UNAVAILABLE, "server_error", "x")
+                .after(wait);
             let response = error(refusal, id);
             let header = response.headers().get(RETRY_AFTER).and_then(|value| value.to_str().ok());
             assert_eq!(header, told, "{millis}");

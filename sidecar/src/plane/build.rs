@@ -42,7 +42,12 @@ impl Ground<'_> {
         let limits: Vec<_> =
             (0..snapshot.limits.len()).map(|i| self.rights.part(&snapshot, i, self.now)).collect();
         let policies = snapshot.policies.iter().map(|policy| PolicyPart {
-            live: self.live.policies.entry(policy.name.clone()).or_insert_with(<Arc<PolicyLive>>::default).clone(),
+            live: self
+                .live
+                .policies
+                .entry(policy.name.clone())
+                .or_insert_with(<Arc<PolicyLive>>::default)
+                .clone(),
             label: text_header(&policy.name.to_string()),
             candidates: self.candidates(&snapshot, policy, &limits),
         });
@@ -57,15 +62,24 @@ impl Ground<'_> {
         Plane { snapshot, policies, providers, targets, limits }
     }
 
-    fn candidates(&mut self, snapshot: &Snapshot, policy: &Policy, limits: &[super::LimitPart]) -> Vec<CandidatePart> {
+    fn candidates(
+        &mut self,
+        snapshot: &Snapshot,
+        policy: &Policy,
+        limits: &[super::LimitPart],
+    ) -> Vec<CandidatePart> {
         let today = Day::of(self.now);
         policy
             .candidates
             .iter()
             .map(|candidate| {
                 let key = (policy.name.clone(), snapshot.targets[candidate.target].key.clone());
-                let counters =
-                    self.live.counters.entry(key).or_insert_with(|| Arc::new(CallCounters::new(today))).clone();
+                let counters = self
+                    .live
+                    .counters
+                    .entry(key)
+                    .or_insert_with(|| Arc::new(CallCounters::new(today)))
+                    .clone();
                 counters.turn_to(today);
                 let limits = candidate.limits.iter().map(|&i| limits[i].live.clone()).collect();
                 CandidatePart { limits, counters }
@@ -147,6 +161,7 @@ fn headers(config: &ProviderConfig) -> Vec<(HeaderName, HeaderValue)> {
 
 /// Names of objects and models as headers; what no header can carry becomes `?`.
 fn text_header(text: &str) -> HeaderValue {
-    let printable: Vec<u8> = text.bytes().map(|b| if (b' '..=b'~').contains(&b) { b } else { b'?' }).collect();
+    let printable: Vec<u8> =
+        text.bytes().map(|b| if (b' '..=b'~').contains(&b) { b } else { b'?' }).collect();
     HeaderValue::from_bytes(&printable).expect("visible ASCII only")
 }

@@ -11,10 +11,10 @@ use tokio::net::TcpStream;
 use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
 
+use super::Origin;
 use super::resolve::{ResolveError, Resolver};
 use super::tls::{Tls, TlsError};
 use super::vet::is_private;
-use super::Origin;
 use crate::body::Pieces;
 
 /// hyper's default is 408 KiB for each connection.
@@ -61,7 +61,11 @@ impl Dialer {
         timeout(limit, self.connect(origin, Instant::now() + limit)).await.map_err(timed_out)?
     }
 
-    async fn connect(&self, origin: &Origin, until: Instant) -> Result<http1::SendRequest<Pieces>, DialError> {
+    async fn connect(
+        &self,
+        origin: &Origin,
+        until: Instant,
+    ) -> Result<http1::SendRequest<Pieces>, DialError> {
         let addresses = self.vetted(origin).await?;
         let tcp = connect_any(&addresses, origin.port, until).await?;
         if !origin.tls {
@@ -97,7 +101,9 @@ async fn connect_any(addresses: &[IpAddr], port: u16, until: Instant) -> Result<
                 return Ok(stream);
             }
             Ok(Err(source)) => last = Some(DialError::Connect { address, source }),
-            Err(_) => last = Some(DialError::Connect { address, source: std::io::ErrorKind::TimedOut.into() }),
+            Err(_) => {
+                last = Some(DialError::Connect { address, source: std::io::ErrorKind::TimedOut.into() })
+            }
         }
     }
     let none = || DialError::Connect {

@@ -43,7 +43,8 @@ mod tests {
 
     #[test]
     fn equal_origins_have_one_number() {
-        let origin = |port| Origin { tls: true, host: "api.openai.com".to_owned(), port, allow_private: false };
+        let origin =
+            |port| Origin { tls: true, host: "api.openai.com".to_owned(), port, allow_private: false };
         let mut origins = Origins::default();
         let numbers = [443, 8443, 443].map(|port| origins.number(origin(port)).0.0);
         assert_eq!(numbers, [0, 1, 0]);

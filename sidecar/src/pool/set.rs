@@ -24,7 +24,9 @@ impl Pools {
         if at >= pools.len() {
             pools.resize_with(at + 1, || None);
         }
-        pools[at].get_or_insert_with(|| Rc::new(Pool::new(Rc::new(origin.clone()), self.dialer.clone()))).clone()
+        pools[at]
+            .get_or_insert_with(|| Rc::new(Pool::new(Rc::new(origin.clone()), self.dialer.clone())))
+            .clone()
     }
 
     /// Closes what has been idle for too long.

@@ -7,7 +7,9 @@ use std::sync::{Arc, Mutex};
 
 use jiff::Timestamp;
 use pointsman_config::amount::Amount;
-use pointsman_config::budget::{BudgetConfig, BudgetSelector, Enforcement, LimitConfig, OnExhausted, Rights as Source};
+use pointsman_config::budget::{
+    BudgetConfig, BudgetSelector, Enforcement, LimitConfig, OnExhausted, Rights as Source,
+};
 use pointsman_config::entry::{Compiled, Entry, Key, Kind, Name, State};
 use pointsman_config::money::Nano;
 use pointsman_config::objects::Objects;
@@ -207,7 +209,8 @@ fn a_new_window_starts_anew_and_late_settlements_stay_in_the_old_one() {
     settle(late, None, Settlement::Usage(Usage { output: 8, ..Usage::default() }));
     process.rights.record();
     assert_eq!((today.spent(), tomorrow.spent()), (8, 0));
-    let past: Vec<_> = process.rights.report_with_past().into_iter().map(|r| (r.window_id, r.spent)).collect();
+    let past: Vec<_> =
+        process.rights.report_with_past().into_iter().map(|r| (r.window_id, r.spent)).collect();
     assert_eq!(past, [(today.terms.window_id.clone(), 8), (tomorrow.terms.window_id.clone(), 0)]);
 }
 

@@ -52,7 +52,8 @@ impl OpenWindow {
     /// Opens a window with what the store remembers of it. A window that follows a busy one gets its first block at once,
     /// and so does the first of the process; others wait for their first call.
     pub(super) fn open(key: LimitKey, wanted: Wanted, busy: u64, store: &mut Store) -> Self {
-        let first = busy > 0 || wanted.span.end.is_none_or(|end| end.duration_since(wanted.span.start).as_hours() > 0);
+        let first = busy > 0
+            || wanted.span.end.is_none_or(|end| end.duration_since(wanted.span.start).as_hours() > 0);
         let Some(open) = store.as_mut().filter(|_| wanted.terms.binding) else {
             return Self::with(key, wanted, 0, 0);
         };
@@ -72,13 +73,7 @@ impl OpenWindow {
     }
 
     /// The same window under other terms.
-    pub(super) fn carry(
-        key: LimitKey,
-        wanted: Wanted,
-        used: u64,
-        burned: u64,
-        store: &mut Store,
-    ) -> Self {
+    pub(super) fn carry(key: LimitKey, wanted: Wanted, used: u64, burned: u64, store: &mut Store) -> Self {
         let mut window = Self::with(key, wanted, used - burned.min(used), burned);
         window.grant(store);
         window
@@ -120,7 +115,9 @@ impl OpenWindow {
     /// Writes down what is spent, where that changed.
     pub(super) fn record(&mut self, store: &mut Store) {
         let spent = self.spent();
-        let Some(store) = store.as_mut().filter(|_| self.live.terms.binding && spent != self.recorded) else { return };
+        let Some(store) = store.as_mut().filter(|_| self.live.terms.binding && spent != self.recorded) else {
+            return;
+        };
         match store.record(&self.key, &self.live.terms.window_id, spent) {
             Ok(()) => self.recorded = spent,
             Err(error) => self.complain(&error, "failed to record the spend of a budget"),
@@ -152,12 +149,14 @@ impl OpenWindow {
 
     /// What requests see of it.
     pub(super) fn part(&self) -> LimitPart {
-        let zoned = |end: Timestamp| end.to_zoned(self.zone.clone()).strftime("%Y-%m-%dT%H:%M:%S%:z").to_string();
+        let zoned =
+            |end: Timestamp| end.to_zoned(self.zone.clone()).strftime("%Y-%m-%dT%H:%M:%S%:z").to_string();
         LimitPart {
             live: self.live.clone(),
             ends: self.span.end,
             resets: self.span.end.map(zoned),
             enough: block::enough(self.block()),
+            burned: self.burned,
         }
     }
 

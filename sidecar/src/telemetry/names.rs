@@ -21,6 +21,7 @@ pub(crate) const UNCERTAIN: &str = "pointsman_cost_uncertain_usd";
 pub(crate) const TARGET_STATE: &str = "pointsman_target_state";
 pub(crate) const BUDGET_REMAINING: &str = "pointsman_budget_remaining_ratio";
 pub(crate) const BUDGET_SPENT: &str = "pointsman_budget_spent";
+pub(crate) const BUDGET_BURNED: &str = "pointsman_budget_burned";
 pub(crate) const LAMBDA: &str = "pointsman_shadow_price";
 
 /// How an attempt failed, as headers and records say it: the status, or a word from a closed set.

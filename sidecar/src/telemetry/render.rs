@@ -8,7 +8,7 @@ use pointsman_core::snapshot::TargetKey;
 use pointsman_core::time::Millis;
 
 use super::names;
-use crate::plane::Plane;
+use crate::plane::{LimitPart, Plane};
 use crate::usage::Totals;
 
 /// Writes the states and the sums of the call counters.
@@ -79,12 +79,28 @@ fn budgets(out: &mut String, plane: &Plane) {
         let left = amount.saturating_sub(part.live.spent().saturating_add(part.live.reserved()));
         line(out, names::BUDGET_REMAINING, &labels, &format!("{:.6}", left as f64 / amount as f64));
     }
-    head(out, names::BUDGET_SPENT, "Spent in the present window, in the limit's unit (USD in nano-USD)", "gauge");
-    for (limit, part) in &rows {
-        let unit = part.live.terms.unit;
-        let labels =
-            format!("budget=\"{}\",limit=\"{}\",unit=\"{unit}\"", limit.key.budget, escape(&limit.key.limit));
-        line(out, names::BUDGET_SPENT, &labels, &part.live.spent().to_string());
+    type Value = fn(&LimitPart) -> u64;
+    let families: [(&str, &str, Value); 2] = [
+        (names::BUDGET_SPENT, "Spent in the present window, in the limit's unit (USD in nano-USD)", |part| {
+            part.live.spent()
+        }),
+        (
+            names::BUDGET_BURNED,
+            "The part of it that crashes lost: granted and not known to be spent",
+            |part| part.burned,
+        ),
+    ];
+    for (name, help, value) in families {
+        head(out, name, help, "gauge");
+        for (limit, part) in &rows {
+            let unit = part.live.terms.unit;
+            let labels = format!(
+                "budget=\"{}\",limit=\"{}\",unit=\"{unit}\"",
+                limit.key.budget,
+                escape(&limit.key.limit)
+            );
+            line(out, name, &labels, &value(part).to_string());
+        }
     }
 }
 
