@@ -1,8 +1,9 @@
 //! The health of one target (a model of a provider): circuit breaker, rate-limit cool-down, rejected credential.
 //!
 //! Pure and on the caller's clock. Consecutive errors open the circuit; when its time is over, one call probes; success
-//! closes it, failure doubles the time up to sixty times the first one. A 429 cools the target down without counting as
-//! an error. A rejected credential keeps the target out until the credential changes.
+//! closes it, failure doubles the time up to sixty times the first one. Calls that were under way when it opened change
+//! nothing by failing too. A 429 cools the target down without counting as an error, whatever others answer meanwhile.
+//! A rejected credential keeps the target out until the credential changes.
 
 use std::time::Duration;
 
@@ -94,7 +95,8 @@ impl Health {
     pub fn on_outcome(&mut self, signal: Signal, now: Millis, breaker: &CircuitBreaker) {
         self.probe_until = None;
         match signal {
-            Signal::Success => *self = Self::default(),
+            // An answer that was under way says nothing about the rate.
+            Signal::Success => *self = Self { limited_until: self.limited_until, ..Self::default() },
             Signal::Error => self.count_error(now, breaker),
             Signal::RateLimited(wait) => {
                 let wait = wait.unwrap_or(DEFAULT_COOL_DOWN).min(LONGEST_COOL_DOWN);
@@ -112,6 +114,9 @@ impl Health {
 
     fn count_error(&mut self, now: Millis, breaker: &CircuitBreaker) {
         self.errors = self.errors.saturating_add(1);
+        if self.open_until.is_some_and(|until| until > now) {
+            return;
+        }
         let was_half_open = self.open_until.is_some();
         if was_half_open || self.errors >= breaker.consecutive_errors {
             let factor =
@@ -148,6 +153,15 @@ mod tests {
     }
 
     #[test]
+    fn calls_that_fail_together_open_the_circuit_once() {
+        let mut health = after_errors(64, 10);
+        assert_eq!(health.row(Millis(10)), HealthRow::CircuitOpen { errors: 64, until: Millis(1010) });
+        health.on_send(Millis(1010), Duration::from_millis(10));
+        health.on_outcome(Signal::Error, Millis(1010), &BREAKER);
+        assert_eq!(health.row(Millis(1010)), HealthRow::CircuitOpen { errors: 65, until: Millis(3010) });
+    }
+
+    #[test]
     fn stays_open_twice_as_long_after_each_failed_probe_up_to_sixty_times() {
         let mut health = after_errors(3, 0);
         let mut now = Millis(1000);
@@ -175,6 +189,7 @@ mod tests {
         for (told, waited) in [(Some(2), 2_000), (None, 5_000), (Some(9_999), 300_000)] {
             let mut health = Health::default();
             health.on_outcome(Signal::RateLimited(told.map(Duration::from_secs)), Millis(0), &BREAKER);
+            health.on_outcome(Signal::Success, Millis(1), &BREAKER);
             assert_eq!(health.row(Millis(1)), HealthRow::RateLimited { until: Millis(waited) });
             assert_eq!(health.row(Millis(waited)), HealthRow::Healthy);
         }
