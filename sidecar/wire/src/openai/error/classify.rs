@@ -18,7 +18,7 @@ pub enum ErrorClass {
     Quota,
     /// Too many requests now: later, or elsewhere.
     RateLimited,
-    /// The provider is too busy: later, or elsewhere.
+    /// The provider is too busy, or gave up waiting: later, or elsewhere.
     Overloaded,
     /// The provider failed: once more, then elsewhere.
     Server,
@@ -27,7 +27,7 @@ pub enum ErrorClass {
 }
 
 /// Names that settle the class whatever the status says, in order of precedence.
-const NAMES: [(&str, ErrorClass); 22] = [
+const NAMES: [(&str, ErrorClass); 21] = [
     ("context_length_exceeded", ErrorClass::ContextLength),
     ("content_policy_violation", ErrorClass::ContentPolicy),
     ("content_filter", ErrorClass::ContentPolicy),
@@ -49,7 +49,6 @@ const NAMES: [(&str, ErrorClass); 22] = [
     ("overloaded_error", ErrorClass::Overloaded),
     ("server_overloaded", ErrorClass::Overloaded),
     ("UNAVAILABLE", ErrorClass::Overloaded),
-    ("server_error", ErrorClass::Server),
 ];
 
 /// Phrases of servers that have no code for it.
@@ -88,8 +87,8 @@ fn by_status(status: u16) -> ErrorClass {
         401 | 403 => ErrorClass::Credential,
         402 => ErrorClass::Quota,
         429 => ErrorClass::RateLimited,
-        503 | 529 => ErrorClass::Overloaded,
-        IN_STREAM | 408 | 424 | 500..=599 => ErrorClass::Server,
+        408 | 503 | 504 | 529 => ErrorClass::Overloaded,
+        IN_STREAM | 424 | 500..=599 => ErrorClass::Server,
         _ => ErrorClass::Other,
     }
 }
@@ -111,14 +110,14 @@ mod tests {
             (402, Quota),
             (403, Credential),
             (404, Other),
-            (408, Server),
+            (408, Overloaded),
             (413, InvalidRequest),
             (422, InvalidRequest),
             (429, RateLimited),
             (500, Server),
             (502, Server),
             (503, Overloaded),
-            (504, Server),
+            (504, Overloaded),
             (529, Overloaded),
             (302, Other),
         ] {
@@ -141,6 +140,9 @@ mod tests {
         );
         check(200, r#"{"error":{"code":429,"message":"slow down"}}"#, RateLimited);
         check(200, r#"{"error":{"message":"something broke"}}"#, Server);
+        // OpenAI's word for every failure of its own says less than the status.
+        check(503, r#"{"error":{"type":"server_error","message":"The server is overloaded."}}"#, Overloaded);
+        check(500, r#"{"error":{"type":"server_error","message":"Something broke."}}"#, Server);
     }
 
     #[test]
