@@ -45,7 +45,7 @@ proptest! {
         prop_assert_eq!(parsed.stream(), value["stream"] == true);
         prop_assert_eq!(parsed.include_usage(), value["stream_options"]["include_usage"] == true);
         let limits = ["max_tokens", "max_completion_tokens"].map(|name| value[name].as_u64());
-        prop_assert_eq!(parsed.max_output_tokens(), limits.into_iter().flatten().min());
+        prop_assert_eq!(parsed.max_output_tokens(), limits.into_iter().flatten().max());
         let texts: Vec<_> =
             value["messages"].as_array().unwrap().iter().filter_map(|message| message["content"].as_str()).collect();
         prop_assert_eq!(parsed.all_text(), texts.join("\n"));

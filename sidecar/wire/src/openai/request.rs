@@ -111,10 +111,11 @@ impl ChatRequest {
         self.fields.stream_options.include_usage
     }
 
-    /// Returns the caller's limit on output tokens, the lower one where both spellings are used.
+    /// Returns the caller's limit on output tokens, the higher one where both spellings are used: nobody knows which of
+    /// them a provider obeys, and what is reserved must hold either way.
     pub fn max_output_tokens(&self) -> Option<u64> {
         let limits = [self.fields.max_tokens.tokens, self.fields.max_completion_tokens.tokens];
-        limits.into_iter().flatten().min()
+        limits.into_iter().flatten().max()
     }
 
     /// Returns how many answers the caller wants (`n`): each of them has its own output.
