@@ -32,10 +32,18 @@ pub struct PolicyFacts {
     pub virtual_models: Vec<String>,
     /// Every candidate's name, resolved or not.
     pub candidates: Vec<String>,
+    /// The providers that its candidates name and those of its own namespace: what a version of it may need.
+    pub in_reach: BTreeSet<Name>,
     /// The objective as people wrote it.
     pub objective: &'static str,
     /// The mode as people wrote it.
     pub mode: api::Mode,
+}
+
+fn in_reach(providers: &Providers, policy: &Name, resolved: &[policy::CandidateConfig]) -> BTreeSet<Name> {
+    let named = resolved.iter().flat_map(|candidate| &candidate.providers);
+    let own = providers.keys().filter(|provider| provider.namespace == policy.namespace);
+    named.chain(own).cloned().collect()
 }
 
 /// Compiled providers by name.
@@ -60,6 +68,7 @@ pub(super) fn compile(world: &World, providers: &Providers, policy: &RoutingPoli
         priority: spec.priority,
         virtual_models: spec.virtual_models.clone(),
         candidates: spec.candidates.iter().map(|candidate| candidate.model.clone()).collect(),
+        in_reach: in_reach(providers, &name, &resolved),
         objective: spec.objective.as_str(),
         mode: spec.mode,
     };

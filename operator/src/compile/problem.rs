@@ -33,14 +33,15 @@ impl Problem {
     /// Whether sidecars keep their last good version instead of getting this one. What does not block leaves something
     /// out (one candidate, one rule), and the rest is served.
     pub fn blocks(&self) -> bool {
-        match self.reason {
+        let leaves_out = matches!(
+            self.reason,
             Reason::UnknownModel
-            | Reason::UnknownProvider
-            | Reason::NotPermitted
-            | Reason::PolicyNotFound
-            | Reason::PriceUnknown => false,
-            _ => true,
-        }
+                | Reason::UnknownProvider
+                | Reason::NotPermitted
+                | Reason::PolicyNotFound
+                | Reason::PriceUnknown
+        );
+        !leaves_out
     }
 }
 

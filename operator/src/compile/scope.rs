@@ -9,7 +9,7 @@ use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 
 use pointsman_config::entry::{Compiled, Entry, Key, Kind, Name, State};
-use pointsman_config::policy::{Action, CandidateConfig, PolicyConfig};
+use pointsman_config::policy::{Action, CandidateConfig, Mode, PolicyConfig};
 
 use super::CompiledWorld;
 use super::outcome::Outcome;
@@ -65,7 +65,7 @@ pub fn selects(compiled: &CompiledWorld, pod: &Pod, policy: &Name) -> bool {
 /// Everything that the sidecar of a pod gets, in order of keys.
 pub fn scope(compiled: &CompiledWorld, pod: &Pod) -> Vec<Entry> {
     let policies = policies(compiled, pod);
-    let providers: BTreeSet<_> = policies.iter().flat_map(referenced).cloned().collect();
+    let providers: BTreeSet<_> = policies.iter().flat_map(|entry| needed(compiled, pod, entry)).collect();
     let mut entries: Vec<_> =
         providers.iter().filter_map(|name| Some(compiled.providers.get(name)?.entry.clone())).collect();
     entries.extend(policies);
@@ -119,18 +119,17 @@ fn narrow(
 
 /// A key goes into a pod only where its provider's consent covers the pod's namespace. The root namespace's own providers
 /// serve every pod that a policy of the root namespace reaches.
+fn is_permitted(compiled: &CompiledWorld, pod: &Pod, policy: &Key, provider: &Name) -> bool {
+    let organisations =
+        provider.namespace == compiled.root_namespace && policy.name.namespace == compiled.root_namespace;
+    let facts = compiled.providers.get(provider).map(|outcome| &outcome.facts);
+    organisations || facts.is_some_and(|facts| facts.permits(&pod.namespace, &pod.namespace_labels))
+}
+
+/// Narrows a policy to the providers that may be used in a pod.
 fn keep_permitted(compiled: &CompiledWorld, pod: &Pod, policy: &Key, config: &mut PolicyConfig) {
-    let permitted = |provider: &Name| {
-        let organisations =
-            provider.namespace == compiled.root_namespace && policy.name.namespace == compiled.root_namespace;
-        let consents = compiled
-            .providers
-            .get(provider)
-            .is_some_and(|p| p.facts.permits(&pod.namespace, &pod.namespace_labels));
-        organisations || consents
-    };
     for candidate in &mut config.candidates {
-        candidate.providers.retain(permitted);
+        candidate.providers.retain(|provider| is_permitted(compiled, pod, policy, provider));
     }
     config.candidates.retain(|candidate| !candidate.providers.is_empty());
     let candidates = config.candidates.clone();
@@ -155,10 +154,18 @@ fn still_applies(action: &mut Action, candidates: &[CandidateConfig]) -> bool {
     }
 }
 
-fn referenced(entry: &Entry) -> impl Iterator<Item = &Name> {
-    let candidates: &[CandidateConfig] = match &entry.state {
-        State::Valid(Compiled::Policy(policy)) => &policy.candidates,
-        _ => &[],
-    };
-    candidates.iter().flat_map(|candidate| &candidate.providers)
+/// The providers that a policy needs here. Of an invalid one the sidecar serves its last good version, which may name any
+/// provider in reach; a disabled one serves whatever those have.
+fn needed(compiled: &CompiledWorld, pod: &Pod, entry: &Entry) -> BTreeSet<Name> {
+    let facts = compiled.policies.get(&entry.key.name).map(|policy| &policy.facts);
+    match (&entry.state, facts) {
+        (State::Valid(Compiled::Policy(policy)), facts) if facts.is_none() || policy.mode == Mode::Route => {
+            policy.candidates.iter().flat_map(|candidate| candidate.providers.iter().cloned()).collect()
+        }
+        (_, Some(facts)) => {
+            let permitted = |provider: &&Name| is_permitted(compiled, pod, &entry.key, provider);
+            facts.in_reach.iter().filter(permitted).cloned().collect()
+        }
+        (_, None) => BTreeSet::new(),
+    }
 }

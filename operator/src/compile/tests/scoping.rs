@@ -153,3 +153,17 @@ fn only_the_keys_of_named_providers_travel_and_only_where_they_may_go() {
         scope_credentials(&compiled, &entries).iter().map(ToString::to_string).collect();
     assert_eq!(credentials, ["shop/used/apiKey"]);
 }
+
+#[test]
+fn the_last_good_version_of_a_broken_policy_finds_its_providers_and_a_disabled_one_all_in_reach() {
+    let providers = provider("used", "shop", &["m"], "") + &provider("other", "shop", &["n"], "");
+    let broken = "  rules: [{name: bad, matches: [{text: {regex: \"(\"}}], action: {type: Reject, reject: {message: no}}}]\n";
+    for (extra, expected) in [
+        ("", vec!["shop/used"]),
+        ("  mode: Disabled\n", vec!["shop/other", "shop/used"]),
+        (broken, vec!["shop/other", "shop/used"]),
+    ] {
+        let compiled = compile(&world(&(providers.clone() + &policy("mine", "shop", &["m"], extra))));
+        assert_eq!(keys(&scope(&compiled, &pod("shop", &[])), Kind::Provider), expected, "{extra}");
+    }
+}
