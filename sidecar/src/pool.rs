@@ -80,8 +80,9 @@ impl SendError {
 }
 
 /// What sending over one connection came to.
+#[expect(clippy::large_enum_variant, reason = "it lives for a moment; a box would be an allocation per call")]
 enum Tried {
-    Answered(Box<Response<Incoming>>, SendRequest<Pieces>),
+    Answered(Response<Incoming>, SendRequest<Pieces>),
     GivenBack(Request<Pieces>),
     Broken,
 }
@@ -103,7 +104,7 @@ impl Pool {
         on_connected(now);
         while let Some(sender) = self.take_idle(now) {
             match try_send(sender, request).await {
-                Tried::Answered(answer, sender) => return Ok((*answer, self.lease(sender))),
+                Tried::Answered(answer, sender) => return Ok((answer, self.lease(sender))),
                 Tried::GivenBack(unsent) => request = unsent,
                 Tried::Broken => return Err(SendError::Broken),
             }
@@ -113,7 +114,7 @@ impl Pool {
         let sender = self.dialer.dial(&self.origin, connect).await?;
         on_connected(Instant::now());
         match try_send(sender, request).await {
-            Tried::Answered(answer, sender) => Ok((*answer, self.lease(sender))),
+            Tried::Answered(answer, sender) => Ok((answer, self.lease(sender))),
             Tried::GivenBack(_) => Err(SendError::NotSent),
             Tried::Broken => Err(SendError::Broken),
         }
@@ -156,7 +157,7 @@ fn is_usable(idle: &Idle, now: Instant) -> bool {
 
 async fn try_send(mut sender: SendRequest<Pieces>, request: Request<Pieces>) -> Tried {
     match sender.try_send_request(request).await {
-        Ok(answer) => Tried::Answered(Box::new(answer), sender),
+        Ok(answer) => Tried::Answered(answer, sender),
         Err(mut error) => error.take_message().map_or(Tried::Broken, Tried::GivenBack),
     }
 }

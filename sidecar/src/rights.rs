@@ -91,10 +91,10 @@ impl Rights {
         part
     }
 
-    /// Extends what is running short. Whether anything was extended.
-    pub(crate) fn extend(&mut self) -> bool {
+    /// Extends what is running short.
+    pub(crate) fn extend(&mut self) {
         let store = &mut self.store;
-        self.open.values_mut().fold(false, |any, window| window.extend(store) || any)
+        self.open.values_mut().for_each(|window| window.extend(store));
     }
 
     /// Writes down what was spent, and closes the windows in which nothing is open any more.

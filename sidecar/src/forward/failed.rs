@@ -52,8 +52,12 @@ fn callers(call: &Call, last: &Attempt, status: u16) -> CallError {
         return error.saying(format!("Provider {} refused this request.", provider(call, last)));
     };
     let ProviderError { message, kind, param, code, class: _ } = said.clone();
-    error.kind = kind.map_or(error.kind, Into::into);
-    error.code = code.map_or(error.code, Into::into);
+    if let Some(kind) = kind {
+        error.kind = kind.into();
+    }
+    if let Some(code) = code {
+        error.code = code.into();
+    }
     error.param = param.map(Into::into);
     let said = if message.is_empty() { ".".to_owned() } else { format!(": {}", stopped(&message)) };
     error.saying(format!("Provider {} refused this request{said}", provider(call, last)))

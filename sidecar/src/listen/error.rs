@@ -1,6 +1,7 @@
 //! Why a call is not answered: whose fault it is, what may be said, which label it has.
 
 use std::borrow::Cow;
+use std::ops::{Deref, DerefMut};
 use std::time::Duration;
 
 use http::{HeaderName, HeaderValue, StatusCode};
@@ -19,7 +20,11 @@ pub(crate) enum Fault {
 
 /// A call that ends in an error. Retrying elsewhere, where that may help, has already happened.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct CallError {
+pub(crate) struct CallError(Box<Said>);
+
+/// What there is to say about an error.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Said {
     pub(crate) fault: Fault,
     pub(crate) status: StatusCode,
     /// `error.type`
@@ -38,9 +43,27 @@ pub(crate) struct CallError {
     pub(crate) headers: Vec<(HeaderName, HeaderValue)>,
 }
 
+impl Deref for CallError {
+    type Target = Said;
+
+    fn deref(&self) -> &Said {
+        &self.0
+    }
+}
+
+impl DerefMut for CallError {
+    fn deref_mut(&mut self) -> &mut Said {
+        &mut self.0
+    }
+}
+
 impl CallError {
+    pub(crate) fn into_said(self) -> Said {
+        *self.0
+    }
+
     pub(crate) fn new(fault: Fault, status: StatusCode, kind: &'static str, code: &'static str) -> Self {
-        Self {
+        Self(Box::new(Said {
             fault,
             status,
             kind: kind.into(),
@@ -51,7 +74,7 @@ impl CallError {
             should_retry: None,
             retry_after: None,
             headers: Vec::new(),
-        }
+        }))
     }
 
     pub(crate) fn saying(mut self, message: impl Into<String>) -> Self {

@@ -6,7 +6,7 @@ use http::header::{CONTENT_TYPE, RETRY_AFTER};
 use http::{HeaderName, HeaderValue, Response, StatusCode};
 use pointsman_wire::openai::error::ErrorBody;
 
-use super::error::CallError;
+use super::error::{CallError, Said};
 use crate::body::Outgoing;
 use crate::request_id::RequestId;
 
@@ -19,8 +19,8 @@ const LONGEST_TOLD_WAIT: Duration = Duration::from_secs(60);
 
 /// An error as its caller sees it.
 pub(crate) fn error(error: CallError, id: RequestId) -> Response<Outgoing> {
-    let CallError { fault, status, kind, code, label: _, param, message, should_retry, retry_after, headers } =
-        error;
+    let Said { fault, status, kind, code, label: _, param, message, should_retry, retry_after, headers } =
+        error.into_said();
     tracing::debug!(request_id = %id, ?fault, status = status.as_u16(), %code, "call refused");
     let body = ErrorBody {
         message: format!("{message} Request {id}."),

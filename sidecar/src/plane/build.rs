@@ -10,7 +10,7 @@ use pointsman_config::objects::Objects;
 use pointsman_config::provider::{ProviderConfig, Upstream};
 use pointsman_core::snapshot::{Policy, Snapshot};
 
-use super::live::{Live, PolicyLive, TargetLive};
+use super::live::{Live, TargetLive};
 use super::{CandidatePart, Key, Plane, PolicyPart, ProviderPart, TargetPart};
 use crate::pool::{Origin, Origins};
 use crate::rights::Rights;
@@ -46,7 +46,7 @@ impl Ground<'_> {
                 .live
                 .policies
                 .entry(policy.name.clone())
-                .or_insert_with(<Arc<PolicyLive>>::default)
+                .or_default()
                 .clone(),
             label: text_header(&policy.name.to_string()),
             candidates: self.candidates(&snapshot, policy, &limits),

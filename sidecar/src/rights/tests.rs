@@ -203,7 +203,7 @@ fn a_new_window_starts_anew_and_late_settlements_stay_in_the_old_one() {
     let disk = Disk::default();
     let mut process = Process::start(&disk, "10000 Tokens", Window::Day);
     let today = process.live(NOON);
-    let late = reserve(&[today.clone()], &step(8)).unwrap();
+    let late = reserve(std::slice::from_ref(&today), &step(8)).unwrap();
     let tomorrow = process.live("2026-11-22T00:00:00Z");
     assert_eq!((tomorrow.spent(), tomorrow.reserved()), (0, 0));
     settle(late, None, Settlement::Usage(Usage { output: 8, ..Usage::default() }));

@@ -104,12 +104,11 @@ impl OpenWindow {
         }
     }
 
-    /// Grants more where little is left. Whether it did.
-    pub(super) fn extend(&mut self, store: &mut Store) -> bool {
+    /// Grants more where little is left.
+    pub(super) fn extend(&mut self, store: &mut Store) {
         if self.live.wants_more() || self.live.is_short(block::enough(self.block())) {
-            return self.grant(store);
+            self.grant(store);
         }
-        false
     }
 
     /// Writes down what is spent, where that changed.
@@ -168,18 +167,16 @@ impl OpenWindow {
         self.live.spent().saturating_sub(self.burned)
     }
 
-    fn grant(&mut self, store: &mut Store) -> bool {
+    fn grant(&mut self, store: &mut Store) {
         if !self.live.terms.binding {
-            return false;
+            return;
         }
         let used = self.live.spent().saturating_add(self.live.reserved());
         let total = block::total(self.live.amount(), self.live.granted(), used, self.block());
-        // `grant` also clears the wish for more; a wish that cannot be met must not be answered by silence.
-        let told = total == self.live.granted() || self.tell(store, total);
-        if told {
+        // Granting the same again clears a wish that cannot be met: whoever waits then sees that there is no more.
+        if total == self.live.granted() || self.tell(store, total) {
             self.live.grant(total);
         }
-        told
     }
 
     /// Tells the store first: what is used must have been granted durably.
