@@ -1,12 +1,12 @@
 //! Is the provider there at the moment?
 //!
-//! One watched value. Outages are counted, so that a call or a connection that began before an outage notices it even
-//! when it was over before anyone looked.
+//! One watched value. Outages that cut are counted, so that a call or a connection that began before one notices it
+//! even when it was over before anyone looked.
 
 use serde::{Deserialize, Serialize};
 use tokio::sync::watch;
 
-/// Whether the provider is there. Dark means: no socket listens, idle connections are closed.
+/// Whether the provider is there. Dark means: no socket listens.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "state")]
 pub enum Availability {
@@ -14,27 +14,26 @@ pub enum Availability {
     Up,
     /// Connections are refused.
     Dark {
-        /// What happens to calls that are being answered.
+        /// What happens to the connections that are open.
         #[serde(default, rename = "inFlight")]
         in_flight: InFlight,
     },
 }
 
-/// What an outage does to calls in flight.
+/// What an outage does to open connections and the calls on them.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum InFlight {
-    /// Their connections are closed, streams in the middle of a sentence included.
+    /// They are closed, streams in the middle of a sentence included.
     #[default]
     Cut,
-    /// They are answered to the end.
+    /// Calls in flight are answered to the end; a further call on an open connection is answered with 503.
     Finish,
 }
 
-/// What is watched: the state and how often it went dark.
+/// What is watched: the state and how often an outage cut connections.
 #[derive(Debug, Clone, Copy)]
 struct Watched {
     now: Availability,
-    outages: u64,
     cuts: u64,
 }
 
@@ -51,7 +50,7 @@ pub(crate) struct Watcher {
 
 impl Switch {
     pub(crate) fn new() -> Switch {
-        Switch(watch::Sender::new(Watched { now: Availability::Up, outages: 0, cuts: 0 }))
+        Switch(watch::Sender::new(Watched { now: Availability::Up, cuts: 0 }))
     }
 
     /// Changes the state; saying the same again changes nothing.
@@ -73,23 +72,14 @@ impl Switch {
 impl Watched {
     fn become_next(&mut self, next: Availability) -> bool {
         let changed = self.now != next;
-        if let (true, Availability::Dark { in_flight }) = (changed, next) {
-            self.outages += 1;
-            self.cuts += u64::from(in_flight == InFlight::Cut);
-        }
+        self.cuts += u64::from(changed && next == Availability::Dark { in_flight: InFlight::Cut });
         self.now = next;
         changed
     }
 }
 
 impl Watcher {
-    /// Returns once the provider went dark since this watcher was made.
-    pub(crate) async fn went_dark(&mut self) {
-        let seen = self.seen.outages;
-        self.until(|watched| watched.outages != seen).await;
-    }
-
-    /// Returns once an outage cut the calls in flight since this watcher was made.
+    /// Returns once an outage cut connections since this watcher was made.
     pub(crate) async fn was_cut(&mut self) {
         let seen = self.seen.cuts;
         self.until(|watched| watched.cuts != seen).await;
@@ -127,7 +117,6 @@ mod tests {
         switch.set(CUT);
         switch.set(Availability::Up);
         watcher.was_cut().await;
-        watcher.went_dark().await;
         watcher.is_up().await;
     }
 
@@ -136,7 +125,7 @@ mod tests {
         let switch = Switch::new();
         let mut watcher = switch.watch();
         switch.set(FINISH);
-        watcher.went_dark().await;
+        watcher.is_dark().await;
         tokio::select! {
             biased;
             () = watcher.was_cut() => panic!("a call in flight was cut"),

@@ -8,13 +8,13 @@ use bytes::Bytes;
 use http_body_util::combinators::UnsyncBoxBody;
 use http_body_util::{BodyExt, Full, Limited, StreamBody};
 use hyper::body::Incoming;
-use hyper::header::{CONTENT_TYPE, HeaderValue};
+use hyper::header::{CONNECTION, CONTENT_TYPE, HeaderValue};
 use hyper::{Method, Request, Response, StatusCode};
 use serde_json::{Value, json};
 use tokio::time::{Instant, sleep_until};
 
 use crate::answer::Answer;
-use crate::availability::{Availability, Switch, Watcher};
+use crate::availability::{Availability, InFlight, Switch, Watcher};
 use crate::books::{Books, CallEnd, OpenCall};
 use crate::config::{SimulatedConfig, SimulatedModel};
 use crate::dialect::{self, ChatCall, Heading};
@@ -93,8 +93,10 @@ impl Provider {
     async fn chat(&self, request: Request<Incoming>) -> Answered {
         // Watched from before the check, so that no outage falls between the two.
         let watcher = self.switch.watch();
-        if self.switch.now() != Availability::Up {
-            return Err(Closed);
+        match self.switch.now() {
+            Availability::Up => {}
+            Availability::Dark { in_flight: InFlight::Cut } => return Err(Closed),
+            Availability::Dark { in_flight: InFlight::Finish } => return Ok(self.leave()),
         }
         let call = match collect(request).await.and_then(|body| ChatCall::parse(&body)) {
             Ok(call) => call,
@@ -125,6 +127,15 @@ impl Provider {
         let usage_asked = call.wants_usage_chunk();
         let telling = Telling { call: open, answer, heading, usage_asked, started, watcher };
         if call.stream == Some(true) { Ok(told(telling)) } else { whole(telling).await }
+    }
+
+    /// The last answer on a connection that outlived the start of a soft outage.
+    fn leave(&self) -> Response<Body> {
+        let message = format!("{} is going away", self.config.name);
+        let body = dialect::error(&message, "server_error", "service_unavailable");
+        let mut response = reply(StatusCode::SERVICE_UNAVAILABLE, &body);
+        response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+        response
     }
 
     fn fail(&self) -> Response<Body> {

@@ -174,7 +174,7 @@ async fn accept_until_dark(
     }
 }
 
-/// One connection on the data address; an outage closes it as soon as it is idle.
+/// One connection on the data address; an outage that cuts closes it when it is idle, and its calls cut themselves.
 async fn converse(provider: Arc<Provider>, socket: TcpStream) {
     let mut watcher = provider.switch.watch();
     let _ = socket.set_nodelay(true);
@@ -182,7 +182,7 @@ async fn converse(provider: Arc<Provider>, socket: TcpStream) {
     let mut connection = pin!(http1::Builder::new().serve_connection(TokioIo::new(socket), service));
     let ended = tokio::select! {
         ended = connection.as_mut() => ended,
-        () = watcher.went_dark() => {
+        () = watcher.was_cut() => {
             connection.as_mut().graceful_shutdown();
             connection.await
         }

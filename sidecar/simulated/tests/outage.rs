@@ -74,14 +74,19 @@ async fn an_outage_cuts_calls_in_flight_and_bills_only_what_they_got() {
 }
 
 #[tokio::test]
-async fn a_soft_outage_lets_calls_in_flight_finish() {
+async fn a_soft_outage_lets_calls_finish_and_sends_further_ones_away() {
     // 0.4 s for the whole answer, so that the outage below falls into it; were it later, the test would only show less.
     let running = start(100.0, Failures::default());
+    let mut idle = Connection::open(running.addr).await.unwrap();
+    idle.json("GET", "/v1/models", &Value::Null).await;
     let mut connection = Connection::open(running.addr).await.unwrap();
     let mut response = connection.chat(&streamed(call("small", "right?"))).await.unwrap();
     response.body_mut().frame().await.unwrap().unwrap();
     switch(&running, &json!({"state": "Dark", "inFlight": "Finish"})).await;
     until_refused(&running).await;
+    let (status, _) = whole(idle.chat(&call("small", "right?")).await.unwrap()).await;
+    assert_eq!(status.as_u16(), 503);
+    assert!(idle.chat(&call("small", "right?")).await.is_err(), "the connection was kept open");
     let rest = response.into_body().collect().await.unwrap().to_bytes();
     assert!(rest.ends_with(b"data: [DONE]\n\n"));
     until(&running, |books| books.total.answered == 1).await;
