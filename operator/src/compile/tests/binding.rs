@@ -75,5 +75,6 @@ fn a_policy_with_a_mistake_keeps_its_pods() {
     let compiled = compile(&world(&manifests));
     let entries = scope(&compiled, &pod("shop", &[("app", "bot")]));
     assert_eq!(keys(&entries, Kind::Policy), ["shop/near"]);
-    assert!(matches!(entries[0].state, State::Invalid { .. }));
+    let policy = entries.iter().find(|entry| entry.key.kind == Kind::Policy).unwrap();
+    assert!(matches!(policy.state, State::Invalid { .. }));
 }
