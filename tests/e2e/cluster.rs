@@ -60,7 +60,9 @@ impl Cluster {
     pub(crate) async fn consent(&self, namespace: &str) -> anyhow::Result<()> {
         let role = "--clusterrole=pointsman-secret-reader";
         let account = format!("--serviceaccount={ROOT}:pointsman");
-        self.kubectl(&["create", "rolebinding", "pointsman-secrets", role, &account, "-n", namespace]).await.map(drop)
+        self.kubectl(&["create", "rolebinding", "pointsman-secrets", role, &account, "-n", namespace])
+            .await
+            .map(drop)
     }
 
     pub(crate) async fn secret(&self, namespace: &str, key: &str) -> anyhow::Result<()> {
@@ -77,7 +79,12 @@ impl Cluster {
         done.with_context(|| format!("kubectl {}\n{}", arguments.join(" "), self.operator_output()))
     }
 
-    pub(crate) async fn json_path(&self, object: &str, namespace: &str, path: &str) -> anyhow::Result<String> {
+    pub(crate) async fn json_path(
+        &self,
+        object: &str,
+        namespace: &str,
+        path: &str,
+    ) -> anyhow::Result<String> {
         let output = format!("jsonpath={path}");
         self.kubectl(&["get", object, "-n", namespace, "-o", &output]).await
     }
@@ -95,8 +102,10 @@ impl Cluster {
         });
         self.api.apply_yaml(&pod.to_string()).await?;
         let uid = self.json_path(&format!("pod/{name}"), namespace, "{.metadata.uid}").await?;
-        let token =
-            self.api.token_request(namespace, "default", AUDIENCE, Some(BoundPod { name, uid: &uid })).await?;
+        let token = self
+            .api
+            .token_request(namespace, "default", AUDIENCE, Some(BoundPod { name, uid: &uid }))
+            .await?;
         let folder = self.folder.path().join(format!("{namespace}-{name}"));
         std::fs::create_dir_all(&folder)?;
         std::fs::write(folder.join("token"), token)?;
@@ -117,10 +126,16 @@ impl Cluster {
 }
 
 async fn start_operator(api: &ControlPlane, grpc: &str) -> anyhow::Result<Process> {
-    let groups = ["system:serviceaccounts", "system:serviceaccounts:pointsman-system", "system:authenticated"];
+    let groups =
+        ["system:serviceaccounts", "system:serviceaccounts:pointsman-system", "system:authenticated"];
     let kubeconfig = api.kubeconfig_for(OPERATOR, &groups)?;
     let mut command = Command::new(binary("pointsman")?);
-    command.env("KUBECONFIG", kubeconfig).args(["operator", "run", "--allow-private-endpoints", "--server-name=127.0.0.1"]);
+    command.env("KUBECONFIG", kubeconfig).args([
+        "operator",
+        "run",
+        "--allow-private-endpoints",
+        "--server-name=127.0.0.1",
+    ]);
     command.args(["--listen", grpc, "--advertise", grpc, "--admin-listen", "127.0.0.1:0"]);
     command.args(["--figures-interval", "200ms", "--ledger-interval", "500ms"]);
     let operator = Process::start(&mut command)?;
@@ -166,10 +181,17 @@ impl Sidecar {
         let process = Process::start_binary(
             "pointsman",
             &[
-                "sidecar", "run", "--listen-port=0", "--admin-port=0", "--admin-ip=127.0.0.1",
-                &format!("--operator={grpc}"), &format!("--token-file={}", at("token")),
-                &format!("--ca-file={}", at("ca.crt")), &format!("--state-dir={}", at("state")),
-                &format!("--ready-file={}", at("ready.json")), "--drain-timeout=5s",
+                "sidecar",
+                "run",
+                "--listen-port=0",
+                "--admin-port=0",
+                "--admin-ip=127.0.0.1",
+                &format!("--operator={grpc}"),
+                &format!("--token-file={}", at("token")),
+                &format!("--ca-file={}", at("ca.crt")),
+                &format!("--state-dir={}", at("state")),
+                &format!("--ready-file={}", at("ready.json")),
+                "--drain-timeout=5s",
             ],
         )?;
         let addresses: Value = wait_for("the sidecar listens", LONG, || async {
@@ -177,7 +199,8 @@ impl Sidecar {
         })
         .await
         .with_context(|| process.output())?;
-        let url = |pointer: &str| addresses.pointer(pointer).and_then(Value::as_str).unwrap_or_default().to_owned();
+        let url =
+            |pointer: &str| addresses.pointer(pointer).and_then(Value::as_str).unwrap_or_default().to_owned();
         Ok(Self { process, grpc: grpc.to_owned(), folder, data: url("/data/0"), admin: url("/admin") })
     }
 
@@ -203,7 +226,8 @@ impl Sidecar {
     }
 
     pub(crate) async fn stream(&self, model: &str, prompt: &str) -> anyhow::Result<Answer> {
-        self.post(json!({"messages": [{"role": "user", "content": prompt}], "model": model, "stream": true})).await
+        self.post(json!({"messages": [{"role": "user", "content": prompt}], "model": model, "stream": true}))
+            .await
     }
 
     pub(crate) async fn get(&self, path: &str) -> anyhow::Result<u16> {

@@ -4,7 +4,7 @@
 
 mod cluster;
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use cluster::{Cluster, Sidecar};
 use pointsman_test_support::{LONG, wait_for};
@@ -69,17 +69,21 @@ async fn what_is_applied_is_served_and_what_is_spent_comes_back() -> anyhow::Res
 
     // kubectl wait works for all four kinds.
     for object in ["llmp/llm", "rpol/default", "bgt/month", "abt/large-first"] {
-        cluster.kubectl(&["wait", "--for=condition=Ready", object, "-n", &namespace, "--timeout=60s"]).await?;
+        cluster
+            .kubectl(&["wait", "--for=condition=Ready", object, "-n", &namespace, "--timeout=60s"])
+            .await?;
     }
 
     // An edit reaches the sidecar and restarts nothing.
     let patch = json!({"spec": {"objective": "Quality"}}).to_string();
     cluster.kubectl(&["patch", "rpol", "default", "-n", &namespace, "--type=merge", "-p", &patch]).await?;
+    let edited = Instant::now();
     wait_for("the edited policy is served", LONG, || async {
         let answer = sidecar.chat("auto", "hello").await?;
         Ok((answer.header("x-pointsman-model") == LARGE).then_some(()))
     })
     .await?;
+    println!("an edit was served {} ms after kubectl came back", edited.elapsed().as_millis());
 
     // Streams count too.
     let streamed = sidecar.stream("auto", "hello").await?;
@@ -146,7 +150,16 @@ async fn one_bad_object_blocks_nothing_across_restarts_of_either_side() -> anyho
         "action": {"type": "Reject", "reject": {"message": "no"}}}]}})
     .to_string();
     cluster.kubectl(&["patch", "rpol", "default", "-n", &namespace, "--type=merge", "-p", &rule]).await?;
-    cluster.kubectl(&["wait", "--for=condition=Accepted=False", "rpol/default", "-n", &namespace, "--timeout=60s"]).await?;
+    cluster
+        .kubectl(&[
+            "wait",
+            "--for=condition=Accepted=False",
+            "rpol/default",
+            "-n",
+            &namespace,
+            "--timeout=60s",
+        ])
+        .await?;
     let message = cluster
         .json_path("rpol/default", &namespace, "{.status.conditions[?(@.type=='Accepted')].message}")
         .await?;
@@ -192,18 +205,31 @@ async fn one_bad_object_blocks_nothing_across_restarts_of_either_side() -> anyho
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_key_is_read_only_where_a_role_binding_says_so_and_rotates_without_a_restart() -> anyhow::Result<()> {
+async fn a_key_is_read_only_where_a_role_binding_says_so_and_rotates_without_a_restart() -> anyhow::Result<()>
+{
     let mut cluster = Cluster::start().await?;
     let namespace = cluster.namespace_without_consent("shop").await?;
     cluster.provider.require_key("sk-e2e");
     cluster.api.apply_yaml(&four_kinds(&cluster.provider.url(), &namespace)).await?;
-    cluster.kubectl(&["wait", "--for=condition=ResolvedRefs=False", "llmp/llm", "-n", &namespace, "--timeout=60s"]).await?;
-    let message =
-        cluster.json_path("llmp/llm", &namespace, "{.status.conditions[?(@.type=='ResolvedRefs')].message}").await?;
+    cluster
+        .kubectl(&[
+            "wait",
+            "--for=condition=ResolvedRefs=False",
+            "llmp/llm",
+            "-n",
+            &namespace,
+            "--timeout=60s",
+        ])
+        .await?;
+    let message = cluster
+        .json_path("llmp/llm", &namespace, "{.status.conditions[?(@.type=='ResolvedRefs')].message}")
+        .await?;
     assert!(message.contains("kubectl create rolebinding"), "{message}");
 
     cluster.consent(&namespace).await?;
-    cluster.kubectl(&["wait", "--for=condition=Ready", "llmp/llm", "-n", &namespace, "--timeout=60s"]).await?;
+    cluster
+        .kubectl(&["wait", "--for=condition=Ready", "llmp/llm", "-n", &namespace, "--timeout=60s"])
+        .await?;
     let sidecar = cluster.sidecar(&namespace, "support-bot").await?;
     sidecar.wait_until_ready().await?;
     wait_for("a call is answered with the key", LONG, || async {
@@ -233,6 +259,9 @@ const ENDING: Duration = Duration::from_secs(30);
 
 impl Sidecar {
     async fn wait_until_ready(&self) -> anyhow::Result<()> {
-        wait_for("the sidecar is ready", LONG, || async { Ok((self.get("/readyz").await? == 200).then_some(())) }).await
+        wait_for("the sidecar is ready", LONG, || async {
+            Ok((self.get("/readyz").await? == 200).then_some(()))
+        })
+        .await
     }
 }
