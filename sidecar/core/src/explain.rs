@@ -36,7 +36,8 @@ impl Explainer<'_> {
             Reason::CredentialRejected { .. } => "its credential is refused".to_owned(),
             Reason::PriceUnknown => "its price is unknown and a budget counts money".to_owned(),
             Reason::InputUnbounded => {
-                "a strict budget counts it and the request names files whose size is unknown".to_owned()
+                "a strict budget counts it and the request draws on files or searches whose size is unknown"
+                    .to_owned()
             }
             Reason::TooDear => "costs more than the policy allows a call".to_owned(),
             Reason::NoRoom(limit) => {

@@ -161,7 +161,7 @@ pub enum Reason {
     },
     /// Its price is unknown and a budget counts money.
     PriceUnknown,
-    /// The request names files kept elsewhere, so that no bound of its tokens is known, and a strict budget counts it.
+    /// The request draws on what is kept elsewhere, so that no bound of its tokens is known, and a strict budget counts it.
     InputUnbounded,
     /// It costs more than the policy allows one call, or per token.
     TooDear,

@@ -55,7 +55,7 @@ struct Fields {
     messages: u32,
     images: u32,
     image_bytes: u64,
-    has_foreign_parts: bool,
+    draws_from_elsewhere: bool,
     texts: SmallVec<[MessageText; 8]>,
     text_bytes: u64,
 }
@@ -172,8 +172,9 @@ impl ChatRequest {
             + TOKENS_PER_REQUEST
     }
 
-    /// Is everything that costs input tokens inside the body? Not so with parts that name a file kept elsewhere.
+    /// Is everything that costs input tokens inside the body? Not so where the request names a file or a recording that
+    /// is kept elsewhere, or lets the provider search the web.
     pub fn input_is_bounded(&self) -> bool {
-        !self.fields.has_foreign_parts
+        !self.fields.draws_from_elsewhere
     }
 }

@@ -48,7 +48,7 @@ impl Seen {
 }
 
 /// The top-level keys that we act on.
-const KEYS: [&str; 11] = [
+const KEYS: [&str; 12] = [
     "model",
     "messages",
     "stream",
@@ -60,6 +60,7 @@ const KEYS: [&str; 11] = [
     "tools",
     "functions",
     "response_format",
+    "web_search_options",
 ];
 
 impl Scan<'_> {
@@ -91,6 +92,7 @@ impl Scan<'_> {
             "n" => self.choices(),
             "user" => self.string_or_null(|| name.into()).map(|user| self.fields.user = user),
             "response_format" => self.response_format(),
+            "web_search_options" => self.elsewhere(),
             _ => self.tools(name),
         }
     }
@@ -190,6 +192,12 @@ impl Scan<'_> {
             Ok(0) | Err(_) => Err(RequestError::OutOfRange { field: name.into(), expected }),
             Ok(number) => Ok(number),
         }
+    }
+
+    /// Skips a value which, unless it is null, brings in tokens that nobody can count here.
+    fn elsewhere(&mut self) -> Result<()> {
+        self.fields.draws_from_elsewhere |= self.cursor.kind()? != Kind::Null;
+        self.cursor.skip().map(drop).map_err(Into::into)
     }
 
     fn tools(&mut self, name: &'static str) -> Result<()> {

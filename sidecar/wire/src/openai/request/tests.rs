@@ -100,10 +100,21 @@ fn input_tokens_are_guessed_below_a_bound_that_counts_images_apart() {
 }
 
 #[test]
-fn a_file_kept_elsewhere_has_no_bound() {
+fn what_is_kept_elsewhere_or_searched_for_has_no_bound() {
     for part in [r#"{"type":"file","file":{"file_id":"f"}}"#, r#"{"file":1}"#, r#"{"type":null}"#] {
         let body = format!(r#"{{"model":"m","messages":[{{"role":"user","content":[{part}]}}]}}"#);
         assert!(!parse(&body).input_is_bounded(), "{part}");
+    }
+    let hello = r#""role":"user","content":"hi""#;
+    for (message, members, bounded) in [
+        ("", "", true),
+        ("", r#","web_search_options":null"#, true),
+        ("", r#","web_search_options":{}"#, false),
+        (r#","audio":null"#, "", true),
+        (r#","audio":{"id":"audio_1"}"#, "", false),
+    ] {
+        let body = format!(r#"{{"model":"m","messages":[{{{hello}{message}}}]{members}}}"#);
+        assert_eq!(parse(&body).input_is_bounded(), bounded, "{body}");
     }
 }
 
