@@ -3,7 +3,7 @@
 //! | failure | same target again | next candidate |
 //! | --- | --- | --- |
 //! | not sent | at once, not counted | |
-//! | connect failed, timed out | never | at once |
+//! | connect failed, timed out, an answer that cannot be understood | never | at once |
 //! | connection reset, 500, 502 | once, after a back-off | then |
 //! | 503, 529, 504, 408 | only where none is left, after a back-off | at once |
 //! | 429 | only where none is left, after what it asked for, at most ten seconds | at once |

@@ -56,8 +56,11 @@ pub fn admit(f: &Facts<'_>, v: &View<'_>) -> Admit {
     for (row, candidate) in rows.iter_mut().zip(&v.policy.candidates) {
         if row.verdict == Verdict::Undecided {
             let found = filter::unbounded(f, v, candidate)
+                .or_else(|| filter::unpriced(v, candidate))
                 .or_else(|| filter::unavailable(v, candidate.target))
-                .or_else(|| filter::no_room(v, candidate, &row.step, filter::Ask::BeforePick));
+                .or_else(|| {
+                    filter::no_room(v, candidate, &row.step, filter::Ask::BeforePick).map(Reason::NoRoom)
+                });
             if let Some(reason) = found {
                 row.verdict = Verdict::LeftOut(reason);
             }
@@ -85,7 +88,9 @@ fn settle_without_choice(
         Asked::Virtual => None,
     };
     let first = match (&reason, v.policy.default) {
-        (Some(PickReason::Default), Some(default)) if live.has(default) => Some(default),
+        (Some(PickReason::Default), Some(default)) => {
+            standing_in(v, live, default).or_else(|| cheapest(&rows, live))
+        }
         (Some(_), _) => cheapest(&rows, live),
         (None, _) => None,
     };
@@ -99,6 +104,13 @@ fn settle_without_choice(
             rule,
         }),
     }
+}
+
+/// The default, or its model at another provider.
+fn standing_in(v: &View<'_>, live: CandMask, default: usize) -> Option<usize> {
+    let model = &v.snapshot.targets[v.policy.candidates[default].target].key.model;
+    let same = v.policy.candidates_of(v.snapshot, model);
+    if live.has(default) { Some(default) } else { live.iter().find(|i| same.has(*i)) }
 }
 
 /// Every candidate with what a send there would need; nobody is dropped but the unfit.

@@ -23,15 +23,15 @@ pub fn decide(v: &View<'_>, admitted: Admitted, scores: &Scores<'_>) -> Decision
     if bounded.is_empty() {
         return infeasible(v, rows, all_live, rule, scores.method);
     }
-    let has_bound = has_cost_bound(v);
-    match optimizer {
-        Optimizer::Strict if !has_bound => score_weighted(&mut rows, bounded, weights),
-        optimizer => score(&mut rows, bounded, optimizer, weights, v.lambda),
-    }
+    let solve = |rows: &mut [Considered], among: CandMask| match optimizer {
+        Optimizer::Strict if !has_cost_bound(v) => score_weighted(rows, among, weights),
+        optimizer => score(rows, among, optimizer, weights, v.lambda),
+    };
+    solve(&mut rows, bounded);
     let order = ranked(&rows, bounded);
     let reason = match rule {
         Some(rule) => PickReason::Rule(rule),
-        None if money_decided(v, &rows, order[0], optimizer, weights) => PickReason::Budget,
+        None if money_decided(v, &rows, &order, solve) => PickReason::Budget,
         None => PickReason::Picked,
     };
     conclude(v, rows, order, reason, Method::Scored(optimizer, scores.method))
@@ -110,9 +110,8 @@ fn ranked(rows: &[Considered], live: CandMask) -> SmallVec<[usize; 4]> {
 fn money_decided(
     v: &View<'_>,
     rows: &[Considered],
-    pick: usize,
-    optimizer: Optimizer,
-    weights: [f64; 3],
+    order: &[usize],
+    solve: impl Fn(&mut [Considered], CandMask),
 ) -> bool {
     let by_budget = |row: &Considered| matches!(row.verdict, Verdict::LeftOut(Reason::NoRoom(_)));
     if !rows.iter().any(by_budget) {
@@ -122,8 +121,9 @@ fn money_decided(
     let wider = (0..all.len())
         .filter(|i| by_budget(&all[*i]) || all[*i].verdict == Verdict::Undecided)
         .fold(CandMask::default(), CandMask::with);
-    score(&mut all, wider, optimizer, weights, v.lambda);
-    ranked(&all, wider).first().is_some_and(|best| *best != pick)
+    let wider = within_bounds(v, rows, wider);
+    solve(&mut all, wider);
+    ranked(&all, wider).first() != order.first()
 }
 
 /// Writes the verdicts, checks that the pick fits its budgets.
@@ -139,16 +139,9 @@ fn conclude(
         return refused(v, rows, Refusal::NoCandidate);
     };
     let candidate = &v.policy.candidates[pick];
-    match filter::no_room(v, candidate, &rows[pick].step, filter::Ask::OfPick) {
-        Some(Reason::NoRoom(limit)) => {
-            rows[pick].verdict = Verdict::LeftOut(Reason::NoRoom(limit));
-            return refused(v, rows, Refusal::Budget { limit });
-        }
-        Some(other) => {
-            rows[pick].verdict = Verdict::LeftOut(other);
-            return refused(v, rows, Refusal::NoCandidate);
-        }
-        None => {}
+    if let Some(limit) = filter::no_room(v, candidate, &rows[pick].step, filter::Ask::OfPick) {
+        rows[pick].verdict = Verdict::LeftOut(Reason::NoRoom(limit));
+        return refused(v, rows, Refusal::Budget { limit });
     }
     for (rank, i) in order.iter().enumerate() {
         rows[*i].verdict = if rank == 0 { Verdict::Picked } else { Verdict::StandsBy(rank) };

@@ -23,7 +23,9 @@ pub(super) fn unfit(f: &Facts<'_>, model: &ModelConfig) -> Option<Reason> {
         return Some(Reason::NoStructuredOutput);
     }
     let window = model.context_window?;
-    let tokens = f.input_tokens.saturating_add(f.max_output_tokens.unwrap_or(0).min(window / 2));
+    // The cap is lowered to what the model gives; one that is merely generous must not keep half a window empty.
+    let output = f.max_output_tokens.unwrap_or(0).min(model.max_output_tokens.unwrap_or(u64::MAX));
+    let tokens = f.input_tokens.saturating_add(output.min(window / 2));
     (tokens > window).then_some(Reason::ContextWindow { tokens, window })
 }
 
@@ -41,12 +43,11 @@ pub(super) fn unavailable(v: &View<'_>, target: usize) -> Option<Reason> {
     }
 }
 
-/// Why a budget does not let this candidate pass.
+/// The first limit that does not let this candidate pass.
 ///
 /// A budget that only notifies, or that hands out no rights yet, lets everything pass. Under `Reject` the candidate
 /// stays in, so that it may be picked and then refused.
-pub(super) fn no_room(v: &View<'_>, candidate: &Candidate, step: &Step, ask: Ask) -> Option<Reason> {
-    let model = &v.snapshot.targets[candidate.target].model;
+pub(super) fn no_room(v: &View<'_>, candidate: &Candidate, step: &Step, ask: Ask) -> Option<usize> {
     candidate.limits.iter().find_map(|&i| {
         let limit = &v.snapshot.limits[i];
         let budget = &v.snapshot.budgets[limit.budget].config;
@@ -58,15 +59,12 @@ pub(super) fn no_room(v: &View<'_>, candidate: &Candidate, step: &Step, ask: Ask
         if !binding || !in_question {
             return None;
         }
-        if limit.config.amount.unit == Unit::Usd && model.prices.is_none() {
-            return Some(Reason::PriceUnknown);
-        }
         let need = match budget.enforcement {
             Enforcement::Hybrid => step.likely,
             Enforcement::Strict | Enforcement::Soft => step.bound,
         };
         let room = (v.room)(i)?;
-        (need.of(limit.config.amount.unit) > room).then_some(Reason::NoRoom(i))
+        (need.of(limit.config.amount.unit) > room).then_some(i)
     })
 }
 
@@ -85,6 +83,16 @@ pub fn binds(snapshot: &Snapshot, limit: &Limit) -> bool {
     budget.rights == Rights::Local
         && budget.enforcement != Enforcement::Soft
         && budget.on_exhausted != OnExhausted::Notify
+}
+
+/// Why no budget that counts money can take this candidate at all, full or not: nobody knows what it would cost.
+pub(super) fn unpriced(v: &View<'_>, candidate: &Candidate) -> Option<Reason> {
+    let counts_money = |limit: &usize| {
+        let limit = &v.snapshot.limits[*limit];
+        limit.config.amount.unit == Unit::Usd && binds(v.snapshot, limit)
+    };
+    let unknown = v.snapshot.targets[candidate.target].model.prices.is_none();
+    (unknown && candidate.limits.iter().any(counts_money)).then_some(Reason::PriceUnknown)
 }
 
 /// Why a strict budget cannot take a request whose tokens nobody can bound beforehand.

@@ -143,7 +143,7 @@ impl Default for Call<'_> {
 fn run(snapshot: &Snapshot, call: &Call<'_>) -> Decision {
     let route = snapshot.route(call.model).expect("the model is offered");
     let policy = &snapshot.policies[route.policy];
-    let health = |target: usize| call.health[target];
+    let health = |target: usize| call.health.get(target).copied().unwrap_or(HealthRow::Healthy);
     let room = |_: usize| call.room;
     let view = View {
         snapshot,
@@ -288,6 +288,31 @@ fn names_aliases_and_modes_decide_without_a_choice() {
 }
 
 #[test]
+fn a_default_that_is_down_at_one_provider_answers_from_another() {
+    let both = vec![Name::new("shop", "p"), Name::new("shop", "q")];
+    let candidates = |p: PolicyConfig| {
+        p.candidates.into_iter().map(|c| CandidateConfig { providers: both.clone(), ..c }).collect()
+    };
+    let open = HealthRow::CircuitOpen { errors: 5, until: Millis(9000) };
+    for (default_model, expected) in
+        [(Some("medium"), "medium/q"), (None, "large/q"), (Some("served nowhere"), "large/q")]
+    {
+        let mut world = World::new(PolicyConfig {
+            mode: Mode::Disabled,
+            default_model: default_model.map(str::to_owned),
+            candidates: candidates(policy()),
+            ..policy()
+        });
+        world.put(Kind::Provider, "q", Compiled::Provider(provider()));
+        let snapshot = world.snapshot();
+        let call = Call { health: [open, open, HealthRow::Healthy], ..Call::default() };
+        let decision = run(&snapshot, &call);
+        let key = &snapshot.targets[decision.picked().unwrap().target].key;
+        assert_eq!(format!("{}/{}", key.model, key.provider.name), expected);
+    }
+}
+
+#[test]
 fn a_name_that_nobody_offers_is_not_routed() {
     let snapshot = World::new(policy()).snapshot();
     assert_eq!(snapshot.route("gpt-6"), None);
@@ -372,6 +397,14 @@ fn what_cannot_or_may_not_answer_is_left_out_with_its_reason() {
     for (call, expected) in [
         (Call { needs: vision, ..Call::default() }, "large: picked"),
         (Call { tokens: 9_000, ..Call::default() }, "large: picked"),
+        // No model gives more than 4000 tokens, whatever the caller would take.
+        (Call { tokens: 95_000, max_output: Some(90_000), ..Call::default() }, "large: picked"),
+        (
+            Call { tokens: 97_000, max_output: Some(90_000), ..Call::default() },
+            "No candidate of policy shop/default can take this request: \
+             large: 101000 tokens do not fit its window of 100000; \
+             medium, small: 101000 tokens do not fit its window of 8000.",
+        ),
         (Call { health: [ok, ok, open], ..Call::default() }, "medium > large: picked"),
         (
             Call { health: [limited, open, open], ..Call::default() },
@@ -415,6 +448,46 @@ fn budgets_degrade_reject_or_only_say_so() {
 }
 
 #[test]
+fn only_a_candidate_that_the_bounds_allow_is_missed_for_want_of_money() {
+    // The large model is too dear for the policy; the medium one has no room.
+    let strategy = Strategy { max_cost_per_call: Nano::parse_usd("0.001").ok(), ..Strategy::default() };
+    for (room, expected) in [(200_000, "small: budget"), (9_000_000, "medium > small: picked")] {
+        let mut world = World::new(with_strategy(Objective::Quality, strategy.clone()));
+        world.put(Kind::Budget, "b", Compiled::Budget(budget("1 USD", OnExhausted::Degrade)));
+        let snapshot = world.snapshot();
+        let call = Call { room: Some(room), ..Call::default() };
+        assert_eq!(told(&snapshot, &run(&snapshot, &call)), expected);
+    }
+    // The small model has no room, and it would not have been picked.
+    let strategy = Strategy { max_cost_per_call: Nano::parse_usd("0.001").ok(), ..Strategy::default() };
+    let mut world = World::new(with_strategy(Objective::Quality, strategy));
+    let only_small = BudgetSelector { models: vec!["small".to_owned()], ..BudgetSelector::default() };
+    let full = BudgetConfig { selector: only_small, ..budget("1 USD", OnExhausted::Degrade) };
+    world.put(Kind::Budget, "b", Compiled::Budget(full));
+    let snapshot = world.snapshot();
+    let d = run(&snapshot, &Call { room: Some(0), ..Call::default() });
+    assert_eq!(told(&snapshot, &d), "medium: picked");
+}
+
+#[test]
+fn a_model_without_a_price_never_answers_under_a_budget_in_money() {
+    for on_exhausted in [OnExhausted::Degrade, OnExhausted::Reject, OnExhausted::Notify] {
+        let mut unpriced = provider();
+        unpriced.models[1].prices = None;
+        let mut world = World::new(PolicyConfig { objective: Objective::Quality, ..policy() });
+        world.put(Kind::Provider, "p", Compiled::Provider(unpriced));
+        world.put(Kind::Budget, "b", Compiled::Budget(budget("1 USD", on_exhausted)));
+        let snapshot = world.snapshot();
+        let d = run(&snapshot, &Call { room: Some(u64::MAX), ..Call::default() });
+        let expected = match on_exhausted {
+            OnExhausted::Degrade | OnExhausted::Reject => "large > small: picked",
+            OnExhausted::Notify => "large > medium > small: picked",
+        };
+        assert_eq!(told(&snapshot, &d), expected, "{on_exhausted:?}");
+    }
+}
+
+#[test]
 fn a_budget_that_only_counts_refuses_nothing() {
     let mut world = World::new(policy());
     let counting = BudgetConfig { rights: Rights::CountingOnly, ..budget("1 USD", OnExhausted::Reject) };
@@ -427,7 +500,7 @@ fn a_budget_that_only_counts_refuses_nothing() {
 #[test]
 fn a_strict_budget_refuses_what_nobody_can_bound() {
     let refused = "No candidate of policy shop/default can take this request: large, medium, small: \
-                   a strict budget counts it and the request names files whose size is unknown.";
+                   a strict budget counts it and the request draws on files or searches whose size is unknown.";
     for (enforcement, expected) in
         [(Enforcement::Strict, refused), (Enforcement::Hybrid, "small > medium > large: picked")]
     {

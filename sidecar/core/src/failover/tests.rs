@@ -47,6 +47,8 @@ fn each_failure_leads_where_the_table_says() {
     for (failure, with_fallback, alone) in [
         (Failure::Connect, vec![(LARGE, 0), (MEDIUM, 0)], vec![(LARGE, 0)]),
         (Failure::Timeout, vec![(LARGE, 0), (MEDIUM, 0)], vec![(LARGE, 0)]),
+        (Failure::BadAnswer, vec![(LARGE, 0), (MEDIUM, 0)], vec![(LARGE, 0)]),
+        (Failure::NotSent, vec![(LARGE, 0), (LARGE, 0)], vec![(LARGE, 0), (LARGE, 0)]),
         (Failure::Reset, vec![(LARGE, 0), (LARGE, 100)], vec![(LARGE, 0), (LARGE, 100)]),
         (status(500, Server, None), vec![(LARGE, 0), (LARGE, 100)], vec![(LARGE, 0), (LARGE, 100)]),
         (status(503, Overloaded, None), vec![(LARGE, 0), (MEDIUM, 0)], vec![(LARGE, 0), (LARGE, 100)]),

@@ -114,14 +114,15 @@ impl Snapshot {
 
     fn default_candidate(&self, config: &PolicyConfig, candidates: &[Candidate]) -> Option<usize> {
         let model = |c: &Candidate| &self.targets[c.target].model;
-        if let Some(wanted) = &config.default_model {
-            return candidates.iter().position(|c| model(c).name == *wanted);
-        }
+        let wanted = |i: &usize| {
+            config.default_model.as_ref().is_some_and(|wanted| model(&candidates[*i]).name == *wanted)
+        };
+        let listed = || (0..candidates.len()).filter(|i| candidates[*i].listed);
         let better = |a: &usize, b: &usize| {
             let (a, b) = (model(&candidates[*a]), model(&candidates[*b]));
             b.prior.quality.total_cmp(&a.prior.quality).then_with(|| a.name.cmp(&b.name))
         };
-        (0..candidates.len()).filter(|i| candidates[*i].listed).min_by(better)
+        listed().find(wanted).or_else(|| listed().min_by(better))
     }
 }
 
