@@ -3,9 +3,10 @@
 mod check;
 mod report;
 
+use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use http::Request;
 use hyper::body::Incoming;
@@ -18,6 +19,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 use crate::config::Config;
 use crate::handle::StartError;
 use crate::link;
+use crate::listen::patience::Patience;
 use crate::listen::{accept, admin};
 use crate::plane::build::Ground;
 use crate::plane::live::Live;
@@ -35,6 +37,8 @@ pub(crate) use report::Reports;
 const TICK: Duration = Duration::from_millis(500);
 /// The last report must fit into what an expired grace period leaves.
 const FAREWELL_WITHIN: Duration = Duration::from_millis(1500);
+/// How late a slow scraper is cut off at most.
+const SWEEP: Duration = Duration::from_secs(5);
 const DRAIN_POLL: Duration = Duration::from_millis(5);
 
 /// The whole configuration: what is not named is gone.
@@ -286,11 +290,19 @@ fn listen_admin(
     let bound = listener.local_addr().map_err(listen)?;
     let shared = shared.clone();
     let service = async move |request: Request<Incoming>| admin::small(&shared, request.uri().path());
+    let patience = Patience::default();
+    let house = accept::House { patience: patience.clone(), drain: Rc::default(), counted: None };
+    tokio::task::spawn_local(async move {
+        loop {
+            tokio::time::sleep(SWEEP).await;
+            patience.sweep(Instant::now());
+        }
+    });
     // Probes must be answered while the process drains: this listener ends with its thread.
     let (never, stays) = watch::channel(false);
     tokio::task::spawn_local(async move {
         let _never = never;
-        accept::serve(listener, service, stays, None).await;
+        accept::serve(listener, service, house, stays).await;
     });
     Ok(bound)
 }

@@ -7,7 +7,9 @@ use std::time::Instant;
 
 use crate::chance::Chance;
 use crate::deadline::Deadlines;
+use crate::listen::drain::Drain;
 use crate::listen::intake::Gate;
+use crate::listen::patience::Patience;
 use crate::pool::{Dialer, Pools, Tls};
 use crate::records::Records;
 use crate::shared::Shared;
@@ -18,6 +20,8 @@ pub(crate) struct Data {
     pub(crate) pools: Pools,
     pub(crate) deadlines: Rc<Deadlines>,
     pub(crate) gate: Rc<Gate>,
+    pub(crate) patience: Patience,
+    pub(crate) drain: Rc<Drain>,
     pub(crate) records: RefCell<Records>,
     pub(crate) chance: RefCell<Chance>,
     pub(crate) settings: DataSettings,
@@ -37,6 +41,8 @@ impl Data {
             pools: Pools::new(Rc::new(Dialer::new(tls))),
             deadlines: Rc::default(),
             gate: Rc::default(),
+            patience: Patience::default(),
+            drain: Rc::default(),
             records: RefCell::default(),
             chance: RefCell::new(Chance::new()),
             settings,
@@ -46,7 +52,10 @@ impl Data {
     /// Sweeps deadlines and idle connections for as long as the thread runs.
     pub(crate) fn spawn_sweep(self: &Rc<Self>) -> tokio::task::JoinHandle<()> {
         let data = self.clone();
-        let evict = move |now: Instant| data.pools.evict(now);
-        tokio::task::spawn_local(self.deadlines.clone().sweep(evict))
+        let on_tick = move |now: Instant| {
+            data.pools.evict(now);
+            data.patience.sweep(now);
+        };
+        tokio::task::spawn_local(self.deadlines.clone().sweep(on_tick))
     }
 }

@@ -168,9 +168,14 @@ async fn serve_data(
         let listen = |source| StartError::Listen { address, source };
         let listener = accept::bind(address).map_err(listen)?;
         bound.push(listener.local_addr().map_err(listen)?);
-        let (data, shared) = (data.clone(), data.shared.clone());
+        let house = accept::House {
+            patience: data.patience.clone(),
+            drain: data.drain.clone(),
+            counted: Some(data.shared.clone()),
+        };
+        let data = data.clone();
         let service = async move |request| service::answer(&data, request).await;
-        tokio::task::spawn_local(accept::serve(listener, service, draining.clone(), Some(shared)));
+        tokio::task::spawn_local(accept::serve(listener, service, house, draining.clone()));
     }
     Ok(bound)
 }

@@ -6,9 +6,11 @@
 pub(crate) mod accept;
 pub(crate) mod admin;
 mod calls;
+pub(crate) mod drain;
 pub(crate) mod error;
 pub(crate) mod intake;
 mod models;
+pub(crate) mod patience;
 pub(crate) mod render;
 mod route;
 pub(crate) mod service;

@@ -6,7 +6,7 @@ use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use http::header::CONTENT_TYPE;
+use http::header::{CONTENT_ENCODING, CONTENT_TYPE};
 use http::{HeaderMap, Response, StatusCode};
 use http_body_util::BodyExt;
 use hyper::body::{Body, Incoming};
@@ -69,7 +69,7 @@ enum Cut {
 /// Reads until the answer commits to this candidate. Without a fallback it is committed at once.
 pub(super) async fn hold(call: &mut Call, answer: Answer, deadline: &Deadline) -> Result<Opening, Failure> {
     let Answer { candidate, status, headers, body, lease, since, limits } = answer;
-    if !is_event_stream(&headers) {
+    if !is_event_stream(&headers) || is_encoded(&headers) {
         return Err(Failure::BadAnswer);
     }
     let prices = call.plane.snapshot.targets[call.target(candidate)].model.prices;
@@ -117,6 +117,11 @@ fn has_fallback(call: &Call) -> bool {
 fn is_event_stream(headers: &HeaderMap) -> bool {
     let kind = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
     kind.trim_start().to_ascii_lowercase().starts_with("text/event-stream")
+}
+
+/// We asked for no encoding; a stream that comes in one cannot be watched.
+fn is_encoded(headers: &HeaderMap) -> bool {
+    headers.get(CONTENT_ENCODING).is_some_and(|encoding| encoding != "identity")
 }
 
 impl Flow {

@@ -11,10 +11,13 @@ use std::time::Duration;
 use http::{Request, Response};
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
-use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::rt::TokioIo;
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::sync::watch;
 
+use super::drain::Drain;
+use super::patience::Patience;
+use crate::body::Outgoing;
 use crate::shared::Shared;
 
 const HEADERS_WITHIN: Duration = Duration::from_secs(30);
@@ -50,30 +53,31 @@ impl Drop for Open {
     }
 }
 
-/// Accepts until `drain` says so, then lets connections end after the answer they are at.
-pub(crate) async fn serve<B>(
+/// What the connections of one listener share.
+#[derive(Clone)]
+pub(crate) struct House {
+    pub(crate) patience: Patience,
+    pub(crate) drain: Rc<Drain>,
+    /// Where open connections are counted, if anywhere.
+    pub(crate) counted: Option<Arc<Shared>>,
+}
+
+/// Accepts until `draining` says so, then lets connections end after the answer they are at.
+pub(crate) async fn serve(
     listener: TcpListener,
-    service: impl AsyncFn(Request<Incoming>) -> Response<B> + 'static,
-    mut drain: watch::Receiver<bool>,
-    counted: Option<Arc<Shared>>,
-) where
-    B: http_body::Body<Data = bytes::Bytes> + 'static,
-    B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
-{
+    service: impl AsyncFn(Request<Incoming>) -> Response<Outgoing> + 'static,
+    house: House,
+    mut draining: watch::Receiver<bool>,
+) {
     let service = Rc::new(service);
     loop {
         let accepted = tokio::select! {
             accepted = listener.accept() => accepted,
-            _ = drain.wait_for(|drain| *drain) => return,
+            _ = draining.wait_for(|drain| *drain) => return house.drain.begin(),
         };
         match accepted {
             Ok((stream, _)) => {
-                let open = counted.clone().map(Open::new);
-                let served = connection(stream, service.clone(), drain.clone());
-                tokio::task::spawn_local(async move {
-                    let _open = open;
-                    served.await;
-                });
+                tokio::task::spawn_local(connection(stream, service.clone(), house.clone()));
             }
             Err(error) => {
                 tracing::warn!(%error, "failed to accept a connection");
@@ -83,14 +87,13 @@ pub(crate) async fn serve<B>(
     }
 }
 
-async fn connection<B>(
+async fn connection(
     stream: TcpStream,
-    service: Rc<impl AsyncFn(Request<Incoming>) -> Response<B> + 'static>,
-    mut drain: watch::Receiver<bool>,
-) where
-    B: http_body::Body<Data = bytes::Bytes> + 'static,
-    B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
-{
+    service: Rc<impl AsyncFn(Request<Incoming>) -> Response<Outgoing> + 'static>,
+    house: House,
+) {
+    let House { patience, drain, counted } = house;
+    let _open = counted.map(Open::new);
     if let Err(error) = stream.set_nodelay(true) {
         tracing::debug!(%error, "downstream connection ended before it began");
         return;
@@ -100,21 +103,20 @@ async fn connection<B>(
         async move { Ok::<_, Infallible>(service(request).await) }
     });
     let served = http1::Builder::new()
-        .timer(TokioTimer::new())
+        .timer(patience)
         .header_read_timeout(HEADERS_WITHIN)
         .max_headers(HEADERS_AT_MOST)
         .max_header_size(HEADER_BYTES_AT_MOST)
         .max_buf_size(BUFFER)
         .serve_connection(TokioIo::new(stream), service);
-    let mut served = std::pin::pin!(served);
-    let ended = tokio::select! {
-        ended = served.as_mut() => ended,
-        _ = drain.wait_for(|drain| *drain) => {
+    let (mut served, mut drain, mut told) = (std::pin::pin!(served), drain.place(), false);
+    let ended = std::future::poll_fn(|cx| {
+        if drain.has_begun(cx) && !std::mem::replace(&mut told, true) {
             served.as_mut().graceful_shutdown();
-            served.await
         }
-    };
-    if let Err(error) = ended {
+        served.as_mut().poll(cx)
+    });
+    if let Err(error) = ended.await {
         tracing::debug!(%error, "downstream connection ended");
     }
 }

@@ -42,12 +42,7 @@ impl Ground<'_> {
         let limits: Vec<_> =
             (0..snapshot.limits.len()).map(|i| self.rights.part(&snapshot, i, self.now)).collect();
         let policies = snapshot.policies.iter().map(|policy| PolicyPart {
-            live: self
-                .live
-                .policies
-                .entry(policy.name.clone())
-                .or_default()
-                .clone(),
+            live: self.live.policies.entry(policy.name.clone()).or_default().clone(),
             label: text_header(&policy.name.to_string()),
             candidates: self.candidates(&snapshot, policy, &limits),
         });
