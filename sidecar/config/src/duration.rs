@@ -16,6 +16,9 @@ pub fn parse(text: &str) -> Result<Duration, ParseDurationError> {
     while !rest.is_empty() {
         let digits = rest.bytes().take_while(u8::is_ascii_digit).count();
         let unit_end = rest[digits..].bytes().take_while(u8::is_ascii_alphabetic).count() + digits;
+        if digits > 5 || groups == 4 {
+            return Err(error());
+        }
         let number: u64 = rest[..digits].parse().map_err(|_| error())?;
         let millis = match &rest[digits..unit_end] {
             "h" => 3_600_000,
@@ -26,9 +29,6 @@ pub fn parse(text: &str) -> Result<Duration, ParseDurationError> {
         };
         total += Duration::from_millis(number * millis);
         groups += 1;
-        if digits > 5 || groups > 4 {
-            return Err(error());
-        }
         rest = &rest[unit_end..];
     }
     if groups == 0 { Err(error()) } else { Ok(total) }
@@ -46,7 +46,19 @@ mod tests {
         {
             assert_eq!(parse(text).unwrap(), Duration::from_millis(millis));
         }
-        for text in ["", "10", "s", "1.5s", "-1s", "100000s", "1d", "1s1s1s1s1s", "10 s"] {
+        for text in [
+            "",
+            "10",
+            "s",
+            "1.5s",
+            "-1s",
+            "100000s",
+            "18446744073709551615h",
+            "1d",
+            "1s1s1s1s1s",
+            "10 s",
+            "10ü",
+        ] {
             assert!(parse(text).is_err(), "{text}");
         }
     }

@@ -1,6 +1,7 @@
 //! Calendar windows of limits: which window a moment falls into, when it ends.
 
-use jiff::{Timestamp, ToSpan, Unit, ZonedRound, tz::TimeZone};
+use jiff::civil::Date;
+use jiff::{Timestamp, ToSpan, tz::TimeZone};
 use serde::{Deserialize, Serialize};
 
 /// The length of a window. Windows follow the calendar of the limit's time zone.
@@ -53,24 +54,31 @@ impl Window {
     }
 
     fn bounds(self, now: Timestamp, zone: &TimeZone) -> Option<(Timestamp, Timestamp)> {
-        let local = now.to_zoned(zone.clone());
-        let floor = |unit| local.round(ZonedRound::new().smallest(unit).mode(jiff::RoundMode::Trunc));
-        let midnight = || local.start_of_day();
-        let (start, span) = match self {
-            Self::Minute => (floor(Unit::Minute), 1.minute()),
-            Self::Hour => (floor(Unit::Hour), 1.hour()),
-            Self::Day => (midnight(), 1.day()),
-            Self::Week => {
-                let back = i64::from(local.weekday().to_monday_zero_offset());
-                (midnight().and_then(|m| m.checked_sub(back.days())), 1.week())
-            }
-            Self::Month => (local.first_of_month().and_then(|d| d.start_of_day()), 1.month()),
+        let today = now.to_zoned(zone.clone()).date();
+        let since_monday = i64::from(today.weekday().to_monday_zero_offset());
+        let (first, span) = match self {
+            Self::Minute => return by_the_clock(now, zone, 60),
+            Self::Hour => return by_the_clock(now, zone, 3600),
+            Self::Day => (today, 1.day()),
+            Self::Week => (today.checked_sub(since_monday.days()).ok()?, 1.week()),
+            Self::Month => (today.first_of_month(), 1.month()),
             Self::Total => return None,
         };
-        let start = start.ok()?;
-        let end = start.checked_add(span).ok()?;
-        Some((start.timestamp(), end.timestamp()))
+        Some((midnight(first, zone)?, midnight(first.checked_add(span).ok()?, zone)?))
     }
+}
+
+/// The first moment of a day. Where the clock skips midnight, that is later, and the day before ends there.
+fn midnight(day: Date, zone: &TimeZone) -> Option<Timestamp> {
+    Some(day.to_zoned(zone.clone()).ok()?.start_of_day().ok()?.timestamp())
+}
+
+/// The window of so many seconds that `now` falls into, by the offset that holds now.
+fn by_the_clock(now: Timestamp, zone: &TimeZone, seconds: i64) -> Option<(Timestamp, Timestamp)> {
+    let local = now.as_second() + i64::from(zone.to_offset(now).seconds());
+    let start = now.as_second() - local.rem_euclid(seconds);
+    let at = |second| Timestamp::from_second(second).ok();
+    Some((at(start)?, at(start + seconds)?))
 }
 
 impl std::fmt::Display for Window {
@@ -119,6 +127,74 @@ mod tests {
         for (now, hours) in [("2026-03-29T12:00:00Z", 23), ("2026-10-25T12:00:00Z", 25)] {
             let span = Window::Day.at(now.parse().unwrap(), &time_zone("Europe/Berlin").unwrap());
             assert_eq!(span.end.unwrap().duration_since(span.start).as_hours(), hours);
+        }
+    }
+
+    #[test]
+    fn windows_of_a_calendar_meet_where_the_clock_skips_midnight() {
+        // Cairo, Friday 2026-04-24: the clock goes from 00:00 to 01:00. Beirut, Sunday 2026-03-29, likewise.
+        for (window, zone, now, start, end) in [
+            (
+                Window::Day,
+                "Africa/Cairo",
+                "2026-04-24T12:00:00Z",
+                "2026-04-23T22:00:00Z",
+                "2026-04-24T21:00:00Z",
+            ),
+            (
+                Window::Day,
+                "Africa/Cairo",
+                "2026-04-24T21:30:00Z",
+                "2026-04-24T21:00:00Z",
+                "2026-04-25T21:00:00Z",
+            ),
+            (
+                Window::Day,
+                "Asia/Beirut",
+                "2026-03-28T22:00:00Z",
+                "2026-03-28T22:00:00Z",
+                "2026-03-29T21:00:00Z",
+            ),
+            (
+                Window::Week,
+                "Africa/Cairo",
+                "2026-04-24T12:00:00Z",
+                "2026-04-19T22:00:00Z",
+                "2026-04-26T21:00:00Z",
+            ),
+        ] {
+            assert_eq!(span(window, zone, now), (start.to_owned(), Some(end.to_owned())), "{window} {zone}");
+        }
+    }
+
+    #[test]
+    fn every_moment_lies_in_its_window_and_windows_follow_each_other() {
+        // Lord Howe changes its clock by half an hour, Berlin by a whole one.
+        for (zone, from) in [
+            ("Australia/Lord_Howe", "2026-04-04T10:00:00Z"),
+            ("Australia/Lord_Howe", "2026-10-03T10:00:00Z"),
+            ("Europe/Berlin", "2026-10-24T20:00:00Z"),
+            ("Africa/Cairo", "2026-04-23T20:00:00Z"),
+        ] {
+            let zone = time_zone(zone).unwrap();
+            let from: Timestamp = from.parse().unwrap();
+            for window in [Window::Minute, Window::Hour, Window::Day, Window::Week, Window::Month] {
+                let mut last = window.at(from, &zone);
+                for quarter in 1..200 {
+                    let now = from + (quarter * 15).minutes();
+                    let span = window.at(now, &zone);
+                    let end = span.end.unwrap();
+                    assert!(span.start <= now && now < end, "{window} {now}: {span:?}");
+                    assert!(
+                        span == last || span.start >= last.start,
+                        "{window} {now}: {span:?} after {last:?}"
+                    );
+                    if window != Window::Minute && window != Window::Hour && span != last {
+                        assert_eq!(Some(span.start), last.end, "{window} {now}");
+                    }
+                    last = span;
+                }
+            }
         }
     }
 
