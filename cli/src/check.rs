@@ -43,10 +43,11 @@ pub(crate) fn all_problems(folder: &Folder, environment: &Environment) -> Vec<Pr
     problems
 }
 
-/// A Secret that is not in the folder may well be in the cluster.
+/// A Secret that is not in the folder may well be in the cluster. A model without a price is served all the same, but
+/// where a budget counts money.
 fn severity_of(finding: &Finding) -> Severity {
     match (finding.reason, finding.aspect()) {
-        (Reason::SecretMissing, _) => Severity::Warning,
+        (Reason::SecretMissing | Reason::PriceUnknown, _) => Severity::Warning,
         (_, Aspect::Accepted) => Severity::Condition("Accepted"),
         (_, Aspect::ResolvedRefs) => Severity::Condition("ResolvedRefs"),
     }
@@ -106,7 +107,8 @@ fn report(folder: &Folder, problems: Vec<Problem>) -> Report {
     );
     if errors > 0 {
         let _ = write!(out, "  The API server would refuse {refused} of them");
-        let shown: Vec<String> = conditions.iter().map(|p| shown_as(p)).collect();
+        let mut shown: Vec<String> = conditions.iter().map(|p| shown_as(p)).collect();
+        shown.dedup();
         if !shown.is_empty() {
             let _ = write!(out, "; in a cluster the others show as {}", shown.join(", "));
         }

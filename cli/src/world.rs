@@ -89,7 +89,9 @@ fn add_from_environment(
 ) {
     let Some(wanted) = referenced_secret(provider) else { return };
     let provider_type = provider.spec.type_.as_str();
-    let Some(value) = environment.key_variable(provider_type).and_then(|it| environment.get(it)) else { return };
+    let Some(value) = environment.key_variable(provider_type).and_then(|it| environment.get(it)) else {
+        return;
+    };
     let secret = secrets.entry(wanted.secret).or_default();
     secret.values.entry(wanted.key).or_insert_with(|| value.to_owned());
     // Whoever sets the variable of the base URL beside the key means the key to go there.

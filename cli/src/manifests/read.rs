@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
+use pointsman_models::did_you_mean;
 use serde::Deserialize;
 use serde_json::Value;
 
@@ -71,6 +72,10 @@ fn read_object(file: &Path, text: &str, document: usize, object: Value, rules: &
     let field = |pointer: &str| object.pointer(pointer).and_then(Value::as_str).map(str::to_owned);
     let kind = field("/kind").unwrap_or_default();
     if !KINDS.contains(&kind.as_str()) {
+        let group = field("/apiVersion").unwrap_or_default();
+        if group.starts_with("pointsman.dev/") && !rules.know(&kind) {
+            folder.problems.push(unknown_kind(file, text, document, &kind));
+        }
         return;
     }
     folder.objects += 1;
@@ -93,6 +98,20 @@ fn read_object(file: &Path, text: &str, document: usize, object: Value, rules: &
     }
     if !bad {
         folder.manifests.push(manifest);
+    }
+}
+
+/// A word that only looks like one of ours would otherwise be passed over in silence.
+fn unknown_kind(file: &Path, text: &str, document: usize, kind: &str) -> Problem {
+    let hint = did_you_mean(kind, KINDS).map(|known| format!(": did you mean {known}?")).unwrap_or_default();
+    Problem {
+        severity: Severity::Refused,
+        file: file.to_owned(),
+        place: locate(text, document, "kind", Part::Value),
+        object: None,
+        path: "kind".to_owned(),
+        message: format!("pointsman.dev has no kind \"{kind}\"{hint}"),
+        reason: None,
     }
 }
 

@@ -38,6 +38,11 @@ impl Rules {
         Self { schemas: schemas.collect() }
     }
 
+    /// Whether a kind is one of ours.
+    pub(super) fn know(&self, kind: &str) -> bool {
+        self.schemas.contains_key(kind)
+    }
+
     /// Applies defaults to the object and tells every rule that it breaks.
     pub(super) fn apply(&self, manifest: &mut Manifest) -> Vec<Finding> {
         let mut found = Vec::new();
