@@ -1,0 +1,134 @@
+//! A Strict budget holds across crashes: the process is killed at random moments under load, again and again, on one
+//! state folder, and the provider's own books are the judge.
+
+use std::collections::hash_map::RandomState;
+use std::hash::BuildHasher;
+use std::time::Duration;
+
+use pointsman_test_support::provider::Provider;
+use tokio::task::JoinSet;
+
+use crate::client::{Client, ask, ask_streamed};
+use crate::gateway::Gateway;
+use crate::world::{POLICY, World, strict_budget};
+
+const LIVES: u32 = 50;
+const CALLERS: usize = 12;
+/// So much that most lives still have something to spend, and the last ones do not.
+const LIMIT: u64 = 1_000_000_000;
+/// Kills fall before the process serves, while it starts its first calls, and in full flight.
+const LATEST_KILL: Duration = Duration::from_millis(300);
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_strict_budget_survives_fifty_kills_at_random_moments() -> anyhow::Result<()> {
+    let mut chance = Chance::new()?;
+    let provider = Provider::start();
+    let world = World::of(&provider)?;
+    world.write("policy.yaml", &POLICY.replace("    - model: gpt-y\n", ""))?;
+    world.write("budget.yaml", &strict_budget(LIMIT))?;
+    let mut lives_with_answers = 0;
+    for life in 1..=LIVES {
+        if chance.below(8) == 0 {
+            kill_while_starting(&world, &mut chance).await?;
+        }
+        let before = provider.entries().len();
+        let gateway = Gateway::start(&world).await?;
+        judge(&gateway, &provider, life).await?;
+        let callers = start_callers(gateway.client);
+        tokio::time::sleep(LATEST_KILL.mul_f64(chance.fraction())).await;
+        gateway.kill()?;
+        callers.join_all().await;
+        let entries = provider.wait_until_settled(before).await?;
+        lives_with_answers += u32::from(entries.len() > before);
+        assert!(provider.billed_nano() <= LIMIT, "life {life}: {} of {LIMIT}", provider.billed_nano());
+    }
+    assert!(
+        lives_with_answers > LIVES / 10,
+        "only {lives_with_answers} lives have called the provider at all"
+    );
+    use_up_the_rest(&world, &provider).await
+}
+
+/// Nothing is forgotten, nothing exceeds the limit, and what the crashes burned is told.
+async fn judge(gateway: &Gateway, provider: &Provider, life: u32) -> anyhow::Result<()> {
+    let (ledger, billed) = (gateway.ledger().await?, provider.billed_nano());
+    assert!(ledger.spent >= billed, "life {life}: {ledger:?} forgets some of {billed}");
+    assert!(ledger.spent <= LIMIT, "life {life}: {ledger:?}");
+    // What is neither proven nor burned cannot have been spent.
+    assert!(ledger.burned <= ledger.spent, "life {life}: {ledger:?}");
+    assert!(ledger.spent - ledger.burned <= billed, "life {life}: {ledger:?} invents some of {billed}");
+    Ok(())
+}
+
+/// The last life takes what is left, ends in order, and leaves the books as they are.
+async fn use_up_the_rest(world: &World, provider: &Provider) -> anyhow::Result<()> {
+    let gateway = Gateway::start(world).await?;
+    let burned = gateway.ledger().await?.burned;
+    let mut refusal = None;
+    while refusal.is_none() {
+        let answer = gateway.client.chat(&ask("auto", "hello")).await?;
+        refusal = (answer.status != 200).then(|| answer.code());
+    }
+    assert_eq!(refusal, Some(Some("budget_exhausted".to_owned())));
+    let entries = provider.wait_until_settled(0).await?;
+    let (ledger, billed) = (gateway.ledger().await?, provider.billed_nano());
+    assert!(
+        billed <= LIMIT && billed <= ledger.spent && ledger.spent <= LIMIT,
+        "{ledger:?}, billed {billed}"
+    );
+    assert_eq!(ledger.burned, burned);
+    let dearest = entries.iter().map(|entry| entry.cost_nano).max().unwrap_or_default();
+    assert!(ledger.spent + 2 * dearest > LIMIT, "refused with room: {ledger:?}, and a call costs {dearest}");
+    gateway.stop().await?;
+    let again = Gateway::start(world).await?;
+    assert_eq!(again.ledger().await?, ledger, "an end in order burns nothing");
+    again.stop().await
+}
+
+async fn kill_while_starting(world: &World, chance: &mut Chance) -> anyhow::Result<()> {
+    let folder = world.manifests();
+    let mut process = Gateway::launch(world, Some(&folder), &[], &[])?;
+    tokio::time::sleep(LATEST_KILL.mul_f64(chance.fraction())).await;
+    process.kill().map(drop)
+}
+
+/// Callers that call until nobody answers any more.
+fn start_callers(client: Client) -> JoinSet<()> {
+    let mut callers = JoinSet::new();
+    for caller in 0..CALLERS {
+        callers.spawn(async move {
+            let streamed = caller % 2 == 0;
+            let request = if streamed { ask_streamed("auto", "hello") } else { ask("auto", "hello") };
+            while client.chat(&request).await.is_ok() {}
+        });
+    }
+    callers
+}
+
+/// A small generator of random numbers whose seed is printed.
+struct Chance(u64);
+
+impl Chance {
+    /// `POINTSMAN_SEED` repeats a run.
+    fn new() -> anyhow::Result<Self> {
+        let seed = match std::env::var("POINTSMAN_SEED") {
+            Ok(text) => text.parse()?,
+            Err(_) => RandomState::new().hash_one(std::process::id()),
+        };
+        eprintln!("POINTSMAN_SEED={seed}");
+        Ok(Self(seed | 1))
+    }
+
+    /// One of `count` numbers from 0.
+    fn below(&mut self, count: u64) -> u64 {
+        // xorshift64
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        self.0 % count
+    }
+
+    fn fraction(&mut self) -> f64 {
+        self.below(1 << 20) as f64 / f64::from(1u32 << 20)
+    }
+}
