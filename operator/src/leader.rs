@@ -57,7 +57,7 @@ pub(crate) async fn run(
     let api = Api::namespaced(client, &config.root_namespace);
     let mut election = Election { config, api, seen: None, renewed: None };
     loop {
-        let result = election.round().await;
+        let result = election.round_in_time().await;
         election.announce(result, &shared, &ledger).await;
         tokio::select! {
             () = tokio::time::sleep(election.config.renew) => {}
@@ -82,6 +82,13 @@ pub(crate) async fn release(config: &LeaderConfig, client: Client) {
 }
 
 impl Election {
+    /// A round that ends in time: an API server that does not answer must not keep a leader in office.
+    async fn round_in_time(&mut self) -> Result<Leadership, kube::Error> {
+        let limit = self.config.duration / 3;
+        let round = tokio::time::timeout(limit, self.round()).await;
+        round.unwrap_or_else(|_| Err(kube::Error::Service("the API server does not answer in time".into())))
+    }
+
     /// One look at the lease: renews it, takes it, or leaves it. Gives who leads.
     async fn round(&mut self) -> Result<Leadership, kube::Error> {
         let Some(lease) = self.api.get_opt(NAME).await? else {

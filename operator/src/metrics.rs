@@ -41,6 +41,8 @@ pub(crate) struct Metrics {
     pub(crate) leader: Gauge<i64, AtomicI64>,
     /// Updates that sidecars refused.
     pub(crate) nacks: Counter,
+    /// Rounds in which the status of every object was planned.
+    pub(crate) rounds: Counter,
     errors: Family<Reason, Counter>,
     writes: Family<Kind, Counter>,
     streams: Family<Stream, Gauge>,
@@ -49,7 +51,8 @@ pub(crate) struct Metrics {
 impl Default for Metrics {
     fn default() -> Self {
         let reconcile_seconds = Histogram::new(SECONDS);
-        let (published, leader, nacks) = (Counter::default(), Gauge::default(), Counter::default());
+        let (published, leader, nacks, rounds) =
+            (Counter::default(), Gauge::default(), Counter::default(), Counter::default());
         let (errors, writes, streams) = (Family::default(), Family::default(), Family::default());
         let mut registry = Registry::with_prefix(PREFIX);
         registry.register_with_unit(
@@ -65,10 +68,11 @@ impl Default for Metrics {
         );
         registry.register("leader", "1 while this replica leads", leader.clone());
         registry.register("nacks", "Updates that sidecars refused", nacks.clone());
+        registry.register("status_rounds", "Rounds in which every status was planned", rounds.clone());
         registry.register("errors", "Failures by reason", Family::clone(&errors));
         registry.register("status_writes", "Statuses written by kind", Family::clone(&writes));
         registry.register("streams_connected", "Open streams of sidecars", Family::clone(&streams));
-        Self { registry, reconcile_seconds, published, leader, nacks, errors, writes, streams }
+        Self { registry, reconcile_seconds, published, leader, nacks, rounds, errors, writes, streams }
     }
 }
 

@@ -86,6 +86,7 @@ impl Writer {
                 Scene::new(&published.compiled, &pods, &books.links, &books.accounts, &books.ledger, now);
             plan(&scene, &published.compiled, stores, &self.memory)
         };
+        shared.metrics.rounds.inc();
         self.memory.keep(&planned);
         let due: Vec<_> =
             planned.into_iter().filter(|apply| self.memory.is_due(apply, &self.config, last)).collect();

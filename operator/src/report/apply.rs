@@ -129,7 +129,7 @@ fn one<K: Reported>(
         memory.status(&uid, &seen).and_then(|status| serde_json::from_value(status.clone()).ok());
     let previous: Option<K::Status> = remembered.or_else(|| object.status().cloned());
     let next = object.plan(scene, previous.as_ref())?;
-    let before = previous.as_ref().map(|status| to_value(status));
+    let before = previous.as_ref().map(to_value);
     let after = to_value(&next);
     let mut notices = notices(previous.as_ref().map_or(&[], K::conditions), K::conditions(&next));
     notices.extend(object.more_notices(scene, previous.as_ref()));

@@ -23,6 +23,8 @@ const POD_NAME: &str = "authentication.kubernetes.io/pod-name";
 const POD_UID: &str = "authentication.kubernetes.io/pod-uid";
 const POSITIVE: Duration = Duration::from_secs(60);
 const NEGATIVE: Duration = Duration::from_secs(5);
+/// How long a sidecar waits for the API server's answers.
+const PATIENCE: Duration = Duration::from_secs(10);
 /// The most reviews that are remembered.
 const MOST_REVIEWS: usize = 10_000;
 
@@ -76,7 +78,8 @@ impl Reviewer {
     /// The pod that a request comes from.
     pub(super) async fn pod<T>(&self, request: &Request<T>) -> Result<PodRecord, Status> {
         let peer = peer(request);
-        match self.check(request.metadata(), peer).await {
+        let checked = tokio::time::timeout(PATIENCE, self.check(request.metadata(), peer)).await;
+        match checked.unwrap_or_else(|_| Err(kube::Error::Service("no answer in time".into()).into())) {
             Ok(record) => Ok(record),
             Err(Refusal::Denied(denied)) => {
                 self.shared.metrics.error("identity");
