@@ -30,9 +30,6 @@ pub(crate) fn check(path: &Path, environment: &Environment) -> std::io::Result<R
 pub(crate) fn all_problems(folder: &Folder, environment: &Environment) -> Vec<Problem> {
     let compiled = compile_manifests(&folder.manifests, environment);
     let mut problems = folder.problems.clone();
-    for (i, message) in &compiled.refused {
-        problems.push(problem(&folder.manifests[*i], "", message, Severity::Refused, None));
-    }
     for manifest in &folder.manifests {
         problems.extend(findings(&compiled.world, manifest).into_iter().map(|finding| {
             let severity = severity_of(&finding);
@@ -137,3 +134,6 @@ pub(crate) fn run(args: &crate::args::Check) -> anyhow::Result<std::process::Exi
     std::io::stdout().lock().write_all(report.text.as_bytes())?;
     Ok(if report.errors == 0 { std::process::ExitCode::SUCCESS } else { std::process::ExitCode::FAILURE })
 }
+
+#[cfg(test)]
+mod tests;

@@ -64,11 +64,18 @@ pub(crate) fn read(path: &Path) -> std::io::Result<Folder> {
     let mut folder = Folder::default();
     let rules = schema::Rules::shipped();
     for file in read::files(path)? {
-        let text = std::fs::read_to_string(&file)?;
-        folder.files += 1;
-        read::file(&file, &text, &rules, &mut folder);
+        match std::fs::read_to_string(&file) {
+            Ok(text) => {
+                folder.files += 1;
+                read::file(&file, &text, &rules, &mut folder);
+            }
+            // Removed since the folder was listed.
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
+            Err(error) => folder.problems.push(read::unreadable(&file, &error)),
+        }
     }
     read::find_doubles(&mut folder);
+    read::refuse_untyped(&mut folder);
     Ok(folder)
 }
 
@@ -76,6 +83,7 @@ pub(crate) fn read(path: &Path) -> std::io::Result<Folder> {
 pub(crate) fn read_text(file: &Path, text: &str) -> Folder {
     let mut folder = Folder { files: 1, ..Folder::default() };
     read::file(file, text, &schema::Rules::shipped(), &mut folder);
+    read::refuse_untyped(&mut folder);
     folder
 }
 

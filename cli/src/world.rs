@@ -27,14 +27,13 @@ pub(crate) struct Compiled {
     pub(crate) credentials: Vec<(String, String, String)>,
     /// The namespace that the data plane stands for.
     pub(crate) namespace: String,
-    /// Objects that the types refused, by position in the manifests.
-    pub(crate) refused: Vec<(usize, String)>,
 }
 
 /// Compiles manifests for one process on its own. Keys come from Secrets among the manifests, else from the variable
 /// that people usually keep the type's key in.
 pub(crate) fn compile_manifests(manifests: &[Manifest], environment: &Environment) -> Compiled {
-    let (objects, refused) = typed(manifests);
+    // What the types refuse was refused when it was read.
+    let (objects, _) = typed(manifests);
     let mut secrets = objects.secrets;
     for provider in &objects.providers {
         add_from_environment(provider, environment, &mut secrets);
@@ -61,7 +60,7 @@ pub(crate) fn compile_manifests(manifests: &[Manifest], environment: &Environmen
             Some((key.to_string(), version(&secret.values), secret.values.get(&key.key)?.clone()))
         })
         .collect();
-    Compiled { world: compiled, entries, credentials, namespace, refused }
+    Compiled { world: compiled, entries, credentials, namespace }
 }
 
 fn today() -> Date {

@@ -10,7 +10,7 @@ use serde_json::Value;
 use super::locate::{Part, Place, locate};
 use super::problem::{Problem, Severity};
 use super::schema::Rules;
-use super::{DEFAULT_NAMESPACE, Folder, KINDS, Manifest};
+use super::{DEFAULT_NAMESPACE, Folder, KINDS, Manifest, typed};
 
 /// The YAML files of a folder, sorted; or the one file that was named.
 pub(super) fn files(path: &Path) -> std::io::Result<Vec<PathBuf>> {
@@ -68,6 +68,22 @@ pub(super) fn find_doubles(folder: &mut Folder) {
     }
 }
 
+/// What the schema of `spec` lets pass and the API server refuses all the same, such as a label that is no string.
+pub(super) fn refuse_untyped(folder: &mut Folder) {
+    for (i, message) in typed(&folder.manifests).1.into_iter().rev() {
+        let manifest = folder.manifests.remove(i);
+        folder.problems.push(Problem {
+            severity: Severity::Refused,
+            place: manifest.locate(""),
+            object: Some(manifest.title()),
+            file: manifest.file,
+            path: String::new(),
+            message,
+            reason: None,
+        });
+    }
+}
+
 fn read_object(file: &Path, text: &str, document: usize, object: Value, rules: &Rules, folder: &mut Folder) {
     let field = |pointer: &str| object.pointer(pointer).and_then(Value::as_str).map(str::to_owned);
     let kind = field("/kind").unwrap_or_default();
@@ -115,15 +131,24 @@ fn unknown_kind(file: &Path, text: &str, document: usize, kind: &str) -> Problem
     }
 }
 
+/// A file that cannot be read, or is no text.
+pub(super) fn unreadable(file: &Path, error: &std::io::Error) -> Problem {
+    of_file(file, None, format!("cannot be read: {error}"))
+}
+
 fn not_yaml(file: &Path, error: &serde_yaml::Error) -> Problem {
     let place = error.location().map(|l| Place { line: l.line(), column: l.column(), width: 1 });
+    of_file(file, place, format!("not YAML: {error}"))
+}
+
+fn of_file(file: &Path, place: Option<Place>, message: String) -> Problem {
     Problem {
         severity: Severity::Refused,
         file: file.to_owned(),
         place,
         object: None,
         path: String::new(),
-        message: format!("not YAML: {error}"),
+        message,
         reason: None,
     }
 }

@@ -60,8 +60,10 @@ impl Serving {
     /// Puts back the last good version of what broke; tells which.
     fn keep_last_good(&self, folder: &mut Folder) -> Vec<String> {
         let refused = || folder.problems.iter().filter(|p| p.severity == Severity::Refused);
+        // A broken object that was never served may be any of its file: its name itself may be the mistake.
+        let known = |title: &&String| self.last_good.contains_key(*title);
         let broken = |manifest: &&Manifest| {
-            refused().any(|p| match &p.object {
+            refused().any(|p| match p.object.as_ref().filter(known) {
                 Some(title) => *title == manifest.title(),
                 None => p.file == manifest.file,
             })
@@ -115,3 +117,6 @@ impl Loaded {
         (!out.is_empty()).then_some(out)
     }
 }
+
+#[cfg(test)]
+mod tests;
