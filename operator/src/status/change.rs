@@ -23,17 +23,25 @@ pub fn change(previous: &Value, next: &Value) -> Change {
     differ("", previous, next)
 }
 
-/// What is written at once: per condition its status and reason, the state, the generation.
+/// What is written at once: per condition its status, its reason and the words of its message; the state, the generation.
 fn essence(status: &Value) -> Value {
     let conditions = status["conditions"].as_array().into_iter().flatten();
-    let conditions: Vec<_> =
-        conditions.map(|c| (&c["type"], &c["status"], &c["reason"], &c["observedGeneration"])).collect();
+    let conditions: Vec<_> = conditions
+        .map(|c| (&c["type"], &c["status"], &c["reason"], &c["observedGeneration"], words(c)))
+        .collect();
     serde_json::json!([
         conditions,
         status["summary"]["state"],
         status["observedGeneration"],
         status["ledgerName"]
     ])
+}
+
+/// The words of a condition's message. Numbers count pods that come and go; which models of a provider are unwell changes
+/// with every breath.
+fn words(condition: &Value) -> Vec<&str> {
+    let message = condition["message"].as_str().filter(|_| condition["type"] != "Unhealthy");
+    taken_apart(message.unwrap_or_default()).0
 }
 
 fn differ(field: &str, previous: &Value, next: &Value) -> Change {
@@ -107,6 +115,7 @@ mod tests {
             (status("Ready", "OnTrack", "-", "1 of 2"), Change::Figures),
             (status("Ready", "AtRisk", "$100.00", "1 of 2"), Change::Condition),
             (status("Nacked", "OnTrack", "$100.00", "1 of 2"), Change::Condition),
+            (status("Ready", "OnTrack", "$100.00", "all of them"), Change::Condition),
             (json!({}), Change::Condition),
         ] {
             assert_eq!(change(&before, &after), expected, "{after}");
