@@ -77,7 +77,8 @@ impl Rights {
     pub(crate) fn part(&mut self, snapshot: &Snapshot, limit: usize, now: Timestamp) -> LimitPart {
         let known = &snapshot.limits[limit];
         let wanted = window::Wanted::of(snapshot, limit, now);
-        let current = self.open.remove(&known.key).filter(|window| window.opened);
+        let current = self.open.remove(&known.key).or_else(|| self.take_back(&known.key, &wanted));
+        let current = current.filter(|window| window.opened);
         let window = match current {
             Some(mut current) if current.is(&wanted) => {
                 current.edit(wanted.amount, &mut self.store);
@@ -145,6 +146,15 @@ impl Rights {
     pub(crate) fn report_with_past(&self) -> Vec<LimitReport> {
         let past = self.closed.iter().cloned().chain(self.closing.iter().map(OpenWindow::report));
         past.chain(self.report()).collect()
+    }
+
+    /// A limit that went and came back within its window goes on where it was: to the store, a window that is opened twice
+    /// looks like one whose process died.
+    fn take_back(&mut self, key: &LimitKey, wanted: &window::Wanted) -> Option<OpenWindow> {
+        let same =
+            |window: &OpenWindow| window.key == *key && window.live.terms.window_id == wanted.terms.window_id;
+        let at = self.closing.iter().position(same)?;
+        Some(self.closing.remove(at))
     }
 
     fn replace(&mut self, old: OpenWindow, wanted: window::Wanted) -> OpenWindow {

@@ -231,6 +231,21 @@ fn an_edited_amount_keeps_what_was_spent_and_lowers_rights_at_once() {
 }
 
 #[test]
+fn a_limit_that_goes_and_comes_back_goes_on_where_it_was() {
+    let disk = Disk::default();
+    let mut process = Process::start(&disk, "1000 Tokens", Window::Day);
+    let live = process.live(NOON);
+    assert!(spend(&mut process, &live, 40));
+    let in_flight = reserve(std::slice::from_ref(&live), &step(8)).unwrap();
+    process.rights.retain(&Snapshot::build(&Objects::default()));
+    let again = process.live(NOON);
+    settle(in_flight, None, Settlement::Usage(Usage { output: 8, ..Usage::default() }));
+    process.rights.record();
+    assert_eq!((process.report().spent, process.report().burned, again.reserved()), (48, 0, 0));
+    assert_eq!(disk.row(&live.terms.window_id).granted, process.report().granted);
+}
+
+#[test]
 fn without_a_store_that_answers_nothing_may_be_spent() {
     let disk = Disk::default();
     *disk.broken.lock().unwrap() = true;
