@@ -60,7 +60,7 @@ pub(crate) struct Run {
     /// Where clients connect; port 0 takes a free one
     #[arg(long, env = "POINTSMAN_LISTEN", default_value = "127.0.0.1:7171", value_name = "ADDR")]
     pub(crate) listen: SocketAddr,
-    /// Where the ledger of budgets is kept [default: .pointsman in the folder's place, or the user's state folder]
+    /// Where the ledger of budgets is kept [default: one per folder of manifests, in the user's state folder]
     #[arg(long, env = "POINTSMAN_STATE_DIR", value_name = "DIR")]
     pub(crate) state_dir: Option<PathBuf>,
     /// How long running calls may take to end after a signal to stop

@@ -3,9 +3,9 @@
 mod banner;
 mod keys;
 mod serving;
+mod source;
 mod watch;
 
-use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Instant;
 
@@ -20,6 +20,7 @@ use crate::stop;
 
 pub(crate) use self::banner::write_ready_file;
 pub(crate) use self::serving::Serving;
+pub(crate) use self::source::Source;
 
 /// Serves until a signal to stop.
 pub(crate) fn run(args: Run) -> anyhow::Result<ExitCode> {
@@ -105,68 +106,5 @@ async fn keep_up(
 async fn apply(handle: &Handle, update: Update) {
     for problem in handle.apply(update).await.problems {
         tracing::error!(object = %problem.key, path = problem.path, "{}", problem.message);
-    }
-}
-
-/// Where the manifests come from.
-pub(crate) enum Source {
-    /// A folder, or one file.
-    Folder(PathBuf),
-    /// The manifests that the keys in the environment stand for.
-    Keys(keys::Manifests),
-}
-
-impl Source {
-    /// Tells of every edit from now on; none where nothing can be edited.
-    fn edits(&self) -> anyhow::Result<Option<mpsc::Receiver<()>>> {
-        match self {
-            Self::Folder(path) => watch::edits(path).map(Some),
-            Self::Keys(_) => Ok(None),
-        }
-    }
-
-    /// What simulated providers' files are relative to.
-    pub(crate) fn folder(&self) -> PathBuf {
-        match self {
-            Self::Folder(path) if path.is_dir() => path.clone(),
-            Self::Folder(path) => path.parent().map_or_else(|| PathBuf::from("."), PathBuf::from),
-            Self::Keys(_) => PathBuf::from("."),
-        }
-    }
-
-    /// Where the ledger is kept unless the user says otherwise: apart from the manifests, one per folder.
-    fn state_dir(&self) -> PathBuf {
-        use std::hash::{DefaultHasher, Hash, Hasher};
-        let home = std::env::var_os("XDG_STATE_HOME")
-            .map(PathBuf::from)
-            .or_else(|| std::env::var_os("HOME").map(|home| PathBuf::from(home).join(".local/state")));
-        let folder = std::fs::canonicalize(self.folder()).unwrap_or_else(|_| self.folder());
-        let mut hash = DefaultHasher::new();
-        folder.hash(&mut hash);
-        home.unwrap_or_else(|| PathBuf::from(".")).join("pointsman").join(format!("{:016x}", hash.finish()))
-    }
-
-    fn failed(&self) -> String {
-        match self {
-            Self::Folder(path) => format!("failed to read {}", path.display()),
-            Self::Keys(_) => "failed to read the manifests of the environment".to_owned(),
-        }
-    }
-
-    fn empty(&self) -> String {
-        match self {
-            Self::Folder(path) => format!(
-                "{} holds no object that can be served: one LLMProvider is enough (see `pointsman check {0}`)",
-                path.display()
-            ),
-            Self::Keys(_) => "no provider could be made of the environment".to_owned(),
-        }
-    }
-
-    fn yaml(&self) -> &str {
-        match self {
-            Self::Folder(_) => "",
-            Self::Keys(manifests) => &manifests.yaml,
-        }
     }
 }

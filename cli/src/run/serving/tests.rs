@@ -62,8 +62,10 @@ fn served(loaded: &Loaded) -> Vec<String> {
     loaded.entries.iter().filter_map(told).collect()
 }
 
-/// Plays edits; each step tells what is served after it, and what was kept.
-fn play(steps: Vec<(&str, Vec<Edit<'_>>, &[&str], &[&str])>) {
+/// What is done, how, what is served after it, and what was kept.
+type Step<'a> = (&'a str, Vec<Edit<'a>>, &'a [&'a str], &'a [&'a str]);
+
+fn play(steps: Vec<Step<'_>>) {
     let folder = tempfile::tempdir().unwrap();
     let source = Source::Folder(folder.path().to_owned());
     let mut serving = Serving::new(Environment::default());
