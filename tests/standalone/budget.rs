@@ -3,10 +3,11 @@
 use std::collections::BTreeMap;
 
 use pointsman_test_support::provider::{Fault, Provider};
+use pointsman_test_support::{LONG, wait_for};
 use tokio::task::JoinSet;
 
 use crate::client::{Client, ask, ask_streamed};
-use crate::gateway::Gateway;
+use crate::gateway::{Gateway, Ledger};
 use crate::world::{POLICY, World, strict_budget};
 
 const CALLERS: usize = 64;
@@ -99,6 +100,47 @@ async fn a_cheaper_candidate_answers_where_the_dear_one_has_no_room() -> anyhow:
     }
     assert_eq!(seen, ["gpt-x", "gpt-y"]);
     assert!(provider.billed_nano() <= 1_000_000);
+    gateway.stop().await
+}
+
+#[tokio::test]
+async fn a_budget_that_is_deleted_and_made_again_remembers() -> anyhow::Result<()> {
+    let provider = Provider::start();
+    let world = World::of(&provider)?;
+    world.write("budget.yaml", &strict_budget(LIMIT))?;
+    let gateway = Gateway::start(&world).await?;
+    for _ in 0..3 {
+        assert_eq!(gateway.client.chat(&ask("auto", "hello")).await?.status, 200);
+    }
+    world.remove("budget.yaml")?;
+    wait_for("the budget is gone", LONG, || async { Ok(gateway.ledger().await.is_err().then_some(())) })
+        .await?;
+    let unbudgeted = gateway.client.chat(&ask("auto", "hello")).await?.cost_nano()?;
+    world.write("budget.yaml", &strict_budget(LIMIT))?;
+    let ledger = wait_for("the budget is back", LONG, || async { Ok(gateway.ledger().await.ok()) }).await?;
+    assert_eq!(ledger, Ledger { spent: provider.billed_nano() - unbudgeted, burned: 0 });
+    gateway.stop().await
+}
+
+#[tokio::test]
+async fn a_limit_that_is_lowered_below_what_is_spent_refuses_at_once_and_one_that_is_raised_allows()
+-> anyhow::Result<()> {
+    let provider = Provider::start();
+    let world = World::of(&provider)?;
+    world.write("budget.yaml", &strict_budget(LIMIT))?;
+    let gateway = Gateway::start(&world).await?;
+    for _ in 0..3 {
+        assert_eq!(gateway.client.chat(&ask("auto", "hello")).await?.status, 200);
+    }
+    for (limit, status) in [(1_000_000, 429), (LIMIT, 200)] {
+        world.write("budget.yaml", &strict_budget(limit))?;
+        wait_for(&format!("a limit of {limit} answers {status}"), LONG, || async {
+            let answer = gateway.client.chat(&ask("auto", "hello")).await?;
+            Ok((answer.status == status).then_some(()))
+        })
+        .await?;
+    }
+    assert_eq!(gateway.ledger().await?.spent, provider.billed_nano());
     gateway.stop().await
 }
 

@@ -16,6 +16,9 @@ const LIVES: u32 = 50;
 const CALLERS: usize = 12;
 /// So much that most lives still have something to spend, and the last ones do not.
 const LIMIT: u64 = 1_000_000_000;
+/// What one crash may lose: the open block (eight calls, or 0.5 % of the limit) and what the callers had reserved, at the
+/// most that a call can cost: 60 words out, a few in.
+const LOST_AT_MOST: u64 = (8 + CALLERS as u64) * 1_000_000;
 /// Kills fall before the process serves, while it starts its first calls, and in full flight.
 const LATEST_KILL: Duration = Duration::from_millis(300);
 
@@ -26,17 +29,24 @@ async fn a_strict_budget_survives_fifty_kills_at_random_moments() -> anyhow::Res
     let world = World::of(&provider)?;
     world.write("policy.yaml", &POLICY.replace("    - model: gpt-y\n", ""))?;
     world.write("budget.yaml", &strict_budget(LIMIT))?;
-    let mut lives_with_answers = 0;
+    let (mut lives_with_answers, mut lost, mut crashes) = (0, 0, 0);
     for life in 1..=LIVES {
         if chance.below(8) == 0 {
             kill_while_starting(&world, &mut chance).await?;
+            crashes += 1;
         }
         let before = provider.entries().len();
         let gateway = Gateway::start(&world).await?;
-        judge(&gateway, &provider, life).await?;
+        let lost_before = std::mem::replace(&mut lost, judge(&gateway, &provider, life).await?);
+        assert!(lost - lost_before <= crashes * LOST_AT_MOST, "life {life}: {lost_before}, then {lost} lost");
+        crashes = 1;
         let callers = start_callers(gateway.client);
         tokio::time::sleep(LATEST_KILL.mul_f64(chance.fraction())).await;
-        gateway.kill()?;
+        if chance.below(4) == 0 {
+            kill_while_stopping(gateway, &mut chance).await?;
+        } else {
+            gateway.kill()?;
+        }
         callers.join_all().await;
         let entries = provider.wait_until_settled(before).await?;
         lives_with_answers += u32::from(entries.len() > before);
@@ -49,15 +59,16 @@ async fn a_strict_budget_survives_fifty_kills_at_random_moments() -> anyhow::Res
     use_up_the_rest(&world, &provider).await
 }
 
-/// Nothing is forgotten, nothing exceeds the limit, and what the crashes burned is told.
-async fn judge(gateway: &Gateway, provider: &Provider, life: u32) -> anyhow::Result<()> {
+/// Nothing is forgotten, nothing exceeds the limit, and what the crashes burned is told. Gives what counts as spent and
+/// never was.
+async fn judge(gateway: &Gateway, provider: &Provider, life: u32) -> anyhow::Result<u64> {
     let (ledger, billed) = (gateway.ledger().await?, provider.billed_nano());
     assert!(ledger.spent >= billed, "life {life}: {ledger:?} forgets some of {billed}");
     assert!(ledger.spent <= LIMIT, "life {life}: {ledger:?}");
     // What is neither proven nor burned cannot have been spent.
     assert!(ledger.burned <= ledger.spent, "life {life}: {ledger:?}");
     assert!(ledger.spent - ledger.burned <= billed, "life {life}: {ledger:?} invents some of {billed}");
-    Ok(())
+    Ok(ledger.spent - billed)
 }
 
 /// The last life takes what is left, ends in order, and leaves the books as they are.
@@ -79,6 +90,7 @@ async fn use_up_the_rest(world: &World, provider: &Provider) -> anyhow::Result<(
     assert_eq!(ledger.burned, burned);
     let dearest = entries.iter().map(|entry| entry.cost_nano).max().unwrap_or_default();
     assert!(ledger.spent + 2 * dearest > LIMIT, "refused with room: {ledger:?}, and a call costs {dearest}");
+    eprintln!("{} calls, {billed} billed and {burned} burned of {LIMIT}", entries.len());
     gateway.stop().await?;
     let again = Gateway::start(world).await?;
     assert_eq!(again.ledger().await?, ledger, "an end in order burns nothing");
@@ -90,6 +102,12 @@ async fn kill_while_starting(world: &World, chance: &mut Chance) -> anyhow::Resu
     let mut process = Gateway::launch(world, Some(&folder), &[], &[])?;
     tokio::time::sleep(LATEST_KILL.mul_f64(chance.fraction())).await;
     process.kill().map(drop)
+}
+
+async fn kill_while_stopping(mut gateway: Gateway, chance: &mut Chance) -> anyhow::Result<()> {
+    gateway.ask_to_stop()?;
+    tokio::time::sleep(LATEST_KILL.mul_f64(chance.fraction() / 4.0)).await;
+    gateway.kill()
 }
 
 /// Callers that call until nobody answers any more.

@@ -110,3 +110,42 @@ async fn a_port_that_is_taken_is_named() -> anyhow::Result<()> {
     assert!(said.stderr.contains(&address), "{}", said.stderr);
     Ok(())
 }
+
+#[tokio::test]
+async fn a_key_goes_to_no_host_that_its_secret_does_not_allow() -> anyhow::Result<()> {
+    let provider = Provider::start();
+    let world = World::of(&provider)?;
+    let manifest = std::fs::read_to_string(world.manifests().join("provider.yaml"))?;
+    let manifest = manifest.replace("\"127.0.0.1\"}}", "\"llm.example.com\"}}");
+    world.write("provider.yaml", &manifest)?;
+    let checked = run(&["check", &world.manifests().to_string_lossy()], &[])?;
+    assert_eq!(checked.code, Some(1), "{}", checked.stdout);
+    assert!(
+        checked.stdout.contains("127.0.0.1") && checked.stdout.contains("allowed-hosts"),
+        "{}",
+        checked.stdout
+    );
+    let gateway = Gateway::start(&world).await?;
+    let answer = gateway.client.chat(&ask("auto", "hello")).await?;
+    assert!(answer.status >= 400, "{}", answer.text());
+    assert!(provider.requests().iter().all(|request| request.header("authorization").is_none()));
+    gateway.stop().await
+}
+
+#[tokio::test]
+async fn a_second_one_on_the_same_state_folder_is_refused() -> anyhow::Result<()> {
+    let provider = Provider::start();
+    let world = World::of(&provider)?;
+    let gateway = Gateway::start(&world).await?;
+    let (folder, state) = (world.manifests(), world.path().join("state"));
+    let (folder, state) = (folder.to_string_lossy(), state.to_string_lossy());
+    let said = run(&["run", &folder, "--listen", "127.0.0.1:0", "--state-dir", &state], &[])?;
+    assert_eq!(said.code, Some(1), "{said:?}");
+    assert!(
+        said.stderr.contains("failed to open the ledger") && said.stderr.contains(&*state),
+        "{}",
+        said.stderr
+    );
+    assert_eq!(gateway.client.chat(&ask("auto", "hello")).await?.status, 200);
+    gateway.stop().await
+}

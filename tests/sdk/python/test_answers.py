@@ -1,5 +1,8 @@
 """What a call that goes well looks like through the client."""
 
+import asyncio
+
+import openai
 from stand import PLACEHOLDER, STAGE, Case, ask, ask_raw, client, cost_nano, prompt, received
 
 TOOL = {"type": "function", "function": {
@@ -84,6 +87,19 @@ class Answers(Case):
         self.assertEqual([call["body"]["model"] for call in received("fallback")], ["overloaded", "small"])
         [_, answered] = received("fallback")
         self.assertEqual(cost_nano(raw.headers["x-pointsman-cost"]), answered["cost_nano"])
+
+    def test_many_calls_at_once_are_each_answered_and_priced(self):
+        async def all_at_once():
+            async with openai.AsyncOpenAI(base_url=STAGE["base_url"], api_key=PLACEHOLDER) as many:
+                asked = (many.chat.completions.with_raw_response.create(
+                    model=("large", "small")[number % 2], messages=prompt("many", "word " * number)
+                ) for number in range(64))
+                return await asyncio.gather(*asked)
+
+        answers = asyncio.run(all_at_once())
+        costs = sorted(cost_nano(raw.headers["x-pointsman-cost"]) for raw in answers)
+        self.assertEqual(costs, sorted(call["cost_nano"] for call in received("many")))
+        self.assertEqual(len({raw.headers["x-request-id"] for raw in answers}), 64)
 
     def test_the_offered_models_are_listed(self):
         names = [model.id for model in client("models").models.list()]
