@@ -72,6 +72,59 @@ async fn mistakes_that_only_the_cluster_shows_are_said_and_mended() -> anyhow::R
 }
 
 #[tokio::test]
+async fn every_other_reason_is_said_where_the_schema_lets_a_mistake_through() -> anyhow::Result<()> {
+    let shared = shared().await?;
+    let namespace = &shared.control_plane.create_namespace("reasons").await?;
+    let header = |kind: &str, name: &str| {
+        format!(
+            "---\napiVersion: pointsman.dev/v1alpha1\nkind: {kind}\nmetadata: {{name: {name}, namespace: {namespace}}}\nspec:\n"
+        )
+    };
+    let rules = "  rules: [{name: r, matches: [{text: {regex: \"(\"}}], action: {type: Reject, reject: {message: stop}}}]\n";
+    let manifests = provider("sim", namespace, &["m"])
+        + &header("LLMProvider", "unpriced")
+        + "  type: Simulated\n  models: [{name: mystery}]\n"
+        + &header("LLMProvider", "empty")
+        + "  type: OpenRouter\n  auth: {type: None}\n"
+        + &policy("regex", namespace, &["m"], rules)
+        + &header("RoutingPolicy", "dangling")
+        + "  candidates: [{model: m, providerRefs: [{name: sim}, {name: sun}]}]\n"
+        + &budget("zone", namespace, "5 USD", "")
+            .replace("window: Total", "window: Day, timeZone: Nowhere/Land")
+        + &budget("models", namespace, "5 USD", "  selector: {models: [other]}\n")
+        + &budget("providers", namespace, "5 USD", "  selector: {providerRefs: [{name: sun}]}\n")
+        + &policy("default", namespace, &["m"], "")
+        + &DRAFT.replace("NAMESPACE", namespace);
+    shared.control_plane.apply_yaml(&manifests).await?;
+    for (kind, name, type_, reason) in [
+        ("llmp", "unpriced", "ResolvedRefs", "PriceUnknown"),
+        ("llmp", "empty", "Accepted", "Invalid"),
+        ("rpol", "regex", "Accepted", "Invalid"),
+        ("rpol", "dangling", "ResolvedRefs", "UnknownProvider"),
+        ("bgt", "zone", "Accepted", "Invalid"),
+        ("bgt", "models", "ResolvedRefs", "UnknownModel"),
+        ("bgt", "providers", "ResolvedRefs", "UnknownProvider"),
+        ("abt", "draft", "ResolvedRefs", "UnknownModel"),
+    ] {
+        condition(&shared.client, (kind, namespace, name), type_, "False", reason).await?;
+        condition(&shared.client, (kind, namespace, name), "Ready", "False", reason).await?;
+        let state =
+            status(&shared.client, (kind, namespace, name), |s| s["summary"]["state"] == reason).await;
+        state.map_err(|error| error.context(format!("the column of {kind}/{name}")))?;
+    }
+    // What is left out does not take the rest with it.
+    for (kind, name) in [("llmp", "unpriced"), ("rpol", "dangling"), ("bgt", "models"), ("bgt", "providers")]
+    {
+        let programmed = status(&shared.client, (kind, namespace, name), |s| {
+            let conditions = s["conditions"].as_array().into_iter().flatten();
+            conditions.into_iter().any(|c| c["type"] == "Programmed" && c["status"] == "True")
+        });
+        programmed.await?;
+    }
+    Ok(())
+}
+
+#[tokio::test]
 async fn a_provider_of_another_namespace_serves_once_it_consents() -> anyhow::Result<()> {
     let shared = shared().await?;
     let namespace = &shared.control_plane.create_namespace("consumer").await?;
@@ -81,13 +134,13 @@ async fn a_provider_of_another_namespace_serves_once_it_consents() -> anyhow::Re
     );
     shared.control_plane.apply_yaml(&(provider("sim", platform, &["m"]) + &consumer)).await?;
     let object = ("rpol", namespace.as_str(), "p");
-    condition(&shared.client, object, "ResolvedRefs", "False", "UnknownModel").await?;
+    condition(&shared.client, object, "ResolvedRefs", "False", "NotPermitted").await?;
     let consent = "  credentialPlacement: Sidecar\n  allowedNamespaces: {from: Selector, selector: {matchLabels: {llm: shared}}}\n";
     shared.control_plane.apply_yaml(&(provider("sim", platform, &["m"]) + consent)).await?;
     shared.control_plane.run_kubectl(&["label", "namespace", namespace, "llm=shared"]).await?;
     condition(&shared.client, object, "Ready", "True", "Ready").await?;
     shared.control_plane.run_kubectl(&["label", "namespace", namespace, "llm-"]).await?;
-    let message = condition(&shared.client, object, "ResolvedRefs", "False", "UnknownModel").await?;
+    let message = condition(&shared.client, object, "ResolvedRefs", "False", "NotPermitted").await?;
     assert!(message.contains("does not exist or does not allow namespace"), "{message}");
     Ok(())
 }

@@ -43,6 +43,11 @@ pub(crate) fn report(namespace: &str, incarnation: &str, seq: u64, calls: u64) -
     }
 }
 
+#[test]
+fn both_sides_count_latencies_by_the_same_bounds() {
+    assert_eq!(pointsman_operator::accounts::LATENCY_BOUNDS_MS, pointsman_sidecar::LATENCY_BOUNDS_MS);
+}
+
 #[tokio::test]
 async fn reports_become_status_exactly_and_only_once() -> anyhow::Result<()> {
     let shared = shared().await?;
@@ -76,6 +81,12 @@ async fn reports_become_status_exactly_and_only_once() -> anyhow::Result<()> {
     assert_eq!(policy["shadowPrice"]["meaning"], "one point of quality is worth $0.11 per 1000 calls");
     assert_eq!(policy["dataPlane"]["wired"], 1);
     condition(&shared.client, ("llmp", namespace, "sim"), "Unhealthy", "True", "RateLimited").await?;
+    for (seq, state) in [(4, "CircuitOpen"), (5, "CredentialRejected")] {
+        let mut worse = report(namespace, "a", seq, 3);
+        worse.targets[0].state = state.to_owned();
+        reporter.report(worse).await?;
+        condition(&shared.client, ("llmp", namespace, "sim"), "Unhealthy", "True", state).await?;
+    }
     condition(&shared.client, ("llmp", namespace, "sim"), "Ready", "True", "Ready").await?;
     // A second incarnation of the same pod adds up.
     reporter.report(report(namespace, "b", 1, 7)).await?;

@@ -85,6 +85,10 @@ fn one(
     } else {
         named(reach, &path, candidate, problems)
     };
+    if asked.is_empty() && !candidate.provider_refs.is_empty() {
+        // Each reference has its own problem; that nobody serves the model only follows.
+        return None;
+    }
     let model = &candidate.model;
     let mut providers: Vec<_> = asked
         .iter()

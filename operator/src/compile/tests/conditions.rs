@@ -164,10 +164,7 @@ fn providers_of_other_namespaces_must_be_named_and_consent() {
             + &provider("azure", "platform", &["gpt-4o"], consent)
             + "---\nkind: RoutingPolicy\nmetadata: {name: p}\nspec:\n  candidates: [{model: gpt-4o, providerRefs: [{name: azure, namespace: platform}]}]\n"
     };
-    let denied = [
-        "rpol ResolvedRefs/NotPermitted spec.candidates[0].providerRefs[0]",
-        "rpol ResolvedRefs/UnknownModel spec.candidates[0].model",
-    ];
+    let denied = ["rpol ResolvedRefs/NotPermitted spec.candidates[0].providerRefs[0]"];
     let placement = "  credentialPlacement: Sidecar\n";
     check(&shared(""), &denied, &["shop/p"]);
     check(&shared("  allowedNamespaces: {from: Same}\n"), &denied, &["shop/p"]);
