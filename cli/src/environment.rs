@@ -1,6 +1,7 @@
 //! Keys and addresses found in the environment, and the manifests that they stand for.
 
 use std::collections::BTreeMap;
+use std::ffi::OsString;
 use std::fmt::Write;
 
 use pointsman_models::provider::all_provider_defaults;
@@ -27,7 +28,13 @@ pub(crate) struct Found {
 impl Environment {
     /// Those of this process.
     pub(crate) fn of_process() -> Self {
-        Self(std::env::vars().filter(|(_, value)| !value.is_empty()).collect())
+        Self::of(std::env::vars_os())
+    }
+
+    /// What is no text is nobody's key.
+    fn of(variables: impl Iterator<Item = (OsString, OsString)>) -> Self {
+        let texts = variables.filter_map(|(k, v)| Some((k.into_string().ok()?, v.into_string().ok()?)));
+        Self(texts.filter(|(_, value)| !value.is_empty()).collect())
     }
 
     /// One variable, unless it is empty.
@@ -39,8 +46,8 @@ impl Environment {
     pub(crate) fn base_url_host(&self, provider_type: &str) -> Option<String> {
         let url =
             (matches!(provider_type, "OpenAI" | "OpenAICompatible")).then(|| self.get(OPENAI_BASE_URL))??;
-        let authority = url.split_once("://")?.1.split('/').next()?;
-        Some(authority.rsplit_once(':').map_or(authority, |(host, _)| host).to_ascii_lowercase())
+        let url: hyper::Uri = url.parse().ok()?;
+        Some(url.host()?.trim_matches(['[', ']']).to_ascii_lowercase())
     }
 
     /// The variable that holds a type's key. Where `OPENAI_BASE_URL` names a server of one's own, OpenAI's goes there.
@@ -104,20 +111,20 @@ impl Found {
             None => yaml.push_str("  auth: {type: None}\n"),
         }
         if let Some(models) = opened {
-            self.models(models, &mut yaml);
+            yaml.push_str("  models:\n");
+            for model in self.usable(models) {
+                let _ = writeln!(yaml, "    - name: {}", quoted(model));
+            }
         }
         yaml
     }
 
-    fn models(&self, opened: &[String], yaml: &mut String) {
-        yaml.push_str("  models:\n");
-        let catalogue_type = if self.base_url.is_some() { "OpenAI" } else { &self.provider_type };
-        for model in opened {
-            let known = Catalogue::shipped().model(catalogue_type, model).is_some();
-            if known || self.base_url.is_some() {
-                let _ = writeln!(yaml, "    - name: {}", quoted(model));
-            }
-        }
+    /// Of the models that the provider lists, those that can be served: of a hosted one, what the catalogue has.
+    pub(crate) fn usable<'a>(&self, opened: &'a [String]) -> Vec<&'a str> {
+        let known = |model: &&str| {
+            self.base_url.is_some() || Catalogue::shipped().model(&self.provider_type, model).is_some()
+        };
+        opened.iter().map(String::as_str).filter(known).collect()
     }
 }
 
@@ -160,6 +167,39 @@ spec:
     - name: \"llama\"
 ";
         assert_eq!(manifest, expected);
+    }
+
+    #[test]
+    fn the_host_of_a_base_url_is_its_host_alone() {
+        for (url, host) in [
+            ("http://10.0.0.7:8000/v1", Some("10.0.0.7")),
+            ("https://GPU.example.com/v1", Some("gpu.example.com")),
+            ("http://[::1]:8000/v1", Some("::1")),
+            ("http://[::1]/v1", Some("::1")),
+            ("http://me:secret@gpu:8000", Some("gpu")),
+            ("not a url", None),
+        ] {
+            let environment: Environment = [("OPENAI_BASE_URL", url)].into_iter().collect();
+            assert_eq!(environment.base_url_host("OpenAI").as_deref(), host, "{url}");
+        }
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn variables_that_are_no_text_are_passed_over() {
+        use std::os::unix::ffi::OsStringExt;
+        let odd = (OsString::from("ODD"), OsString::from_vec(vec![0xff]));
+        let key = (OsString::from("OPENAI_API_KEY"), OsString::from("sk-1"));
+        let environment = Environment::of([odd, key].into_iter());
+        assert_eq!((environment.get("ODD"), environment.get("OPENAI_API_KEY")), (None, Some("sk-1")));
+    }
+
+    #[test]
+    fn of_a_hosted_provider_only_what_the_catalogue_knows_is_usable() {
+        let opened = ["gpt-5", "whisper-1", "my-fine-tune"].map(str::to_owned);
+        let environment: Environment = [("OPENAI_API_KEY", "sk-1")].into_iter().collect();
+        assert_eq!(environment.providers()[0].usable(&opened), ["gpt-5"]);
+        assert_eq!(environment.providers()[0].usable(&opened[1..]), [""; 0]);
     }
 
     #[test]

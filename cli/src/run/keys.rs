@@ -38,6 +38,10 @@ pub(super) async fn manifests(environment: &Environment) -> anyhow::Result<Manif
             Err(_) => None,
         };
         made.found.push(told(&found, models));
+        // A provider without a model is no provider; the line above says so.
+        if models.is_some_and(|models| found.usable(models).is_empty()) {
+            continue;
+        }
         made.yaml.push_str("---\n");
         made.yaml.push_str(&found.manifest(models));
     }

@@ -57,7 +57,9 @@ impl Source {
                 "{} holds no object that can be served: one LLMProvider is enough (see `pointsman check {0}`)",
                 path.display()
             ),
-            Self::Keys(_) => "no provider could be made of the environment".to_owned(),
+            Self::Keys(manifests) => {
+                format!("no provider could be made of the environment. {}", manifests.found.join(" "))
+            }
         }
     }
 
