@@ -26,9 +26,6 @@ pub struct Object {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Objects {
     objects: Vec<Object>,
-    /// Why the newest generation of an object is not the one served.
-    #[serde(default)]
-    held_back: Vec<(Key, String)>,
 }
 
 /// What an entry did.
@@ -51,7 +48,6 @@ impl Objects {
         if stale {
             return Applied::Unchanged;
         }
-        self.held_back.retain(|(key, _)| *key != entry.key);
         match entry.state {
             State::Deleted => match at {
                 Ok(i) => {
@@ -60,10 +56,7 @@ impl Objects {
                 }
                 Err(_) => Applied::Unchanged,
             },
-            State::Invalid { message } => {
-                self.held_back.push((entry.key, message));
-                Applied::HeldBack
-            }
+            State::Invalid { message: _ } => Applied::HeldBack,
             State::Valid(compiled) => {
                 let object =
                     Object { key: entry.key, uid: entry.uid, generation: entry.generation, compiled };
@@ -86,7 +79,6 @@ impl Objects {
     pub fn retain(&mut self, named: impl Fn(&Key) -> bool) -> Applied {
         let before = self.objects.len();
         self.objects.retain(|o| named(&o.key));
-        self.held_back.retain(|(key, _)| named(key));
         if self.objects.len() == before { Applied::Unchanged } else { Applied::Changed }
     }
 
@@ -99,11 +91,6 @@ impl Objects {
     pub fn get(&self, kind: Kind, name: &Name) -> Option<&Object> {
         let key = Key { kind, name: name.clone() };
         self.objects.binary_search_by(|o| o.key.cmp(&key)).ok().map(|i| &self.objects[i])
-    }
-
-    /// The objects whose newest generation is invalid, with the reason.
-    pub fn held_back(&self) -> &[(Key, String)] {
-        &self.held_back
     }
 
     /// Whether nothing is known.
@@ -165,12 +152,14 @@ mod tests {
     }
 
     #[test]
-    fn a_held_back_object_says_why_until_it_is_mended() {
+    fn what_a_complete_list_does_not_name_is_forgotten() {
         let mut objects = Objects::default();
-        objects.apply(entry("a", 1, State::Invalid { message: "no such zone".to_owned() }));
-        assert_eq!(objects.held_back(), [(key(), "no such zone".to_owned())]);
-        objects.apply(entry("a", 2, State::Valid(budget("x"))));
-        assert!(objects.held_back().is_empty());
+        objects.apply(entry("a", 1, State::Valid(budget("x"))));
+        assert_eq!(objects.retain(|named| *named == key()), Applied::Unchanged);
+        assert_eq!(objects.retain(|_| false), Applied::Changed);
+        assert!(objects.is_empty());
+        // What comes back under its old uid starts anew, whatever its generation was.
+        assert_eq!(objects.apply(entry("a", 1, State::Valid(budget("y")))), Applied::Changed);
     }
 
     #[test]
