@@ -66,7 +66,7 @@ impl Explainer<'_> {
             Refusal::Rule { rule } => {
                 let rule = &self.policy.rules[*rule];
                 let why = match &rule.action {
-                    Action::Reject { message } => message.as_str(),
+                    Action::Reject { message } => message.trim_end_matches('.'),
                     _ => "",
                 };
                 format!("Rule \"{}\" of policy {policy} refuses this request: {why}.", rule.name)

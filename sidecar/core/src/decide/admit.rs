@@ -21,7 +21,7 @@ pub enum Admit {
 /// A call that needs a choice.
 #[derive(Debug)]
 pub struct Admitted {
-    pub(super) rows: SmallVec<[Considered; 8]>,
+    pub(super) rows: SmallVec<[Considered; 4]>,
     pub(super) live: CandMask,
     pub(super) objective: Objective,
     pub(super) optimizer: Option<Optimizer>,
@@ -77,7 +77,7 @@ pub fn admit(f: &Facts<'_>, v: &View<'_>) -> Admit {
 /// A disabled policy and a named model need no choice.
 fn settle_without_choice(
     v: &View<'_>,
-    rows: SmallVec<[Considered; 8]>,
+    rows: SmallVec<[Considered; 4]>,
     live: CandMask,
     ruling: Ruling,
 ) -> Admit {
@@ -114,7 +114,7 @@ fn standing_in(v: &View<'_>, live: CandMask, default: usize) -> Option<usize> {
 }
 
 /// Every candidate with what a send there would need; nobody is dropped but the unfit.
-fn consider(f: &Facts<'_>, v: &View<'_>) -> SmallVec<[Considered; 8]> {
+fn consider(f: &Facts<'_>, v: &View<'_>) -> SmallVec<[Considered; 4]> {
     v.policy
         .candidates
         .iter()
@@ -246,7 +246,7 @@ pub(super) fn cheapest(rows: &[Considered], live: CandMask) -> Option<usize> {
     live.iter().min_by_key(|i| rows[*i].expected_cost.map_or(u64::MAX, |c| c.0))
 }
 
-pub(super) fn refused(v: &View<'_>, considered: SmallVec<[Considered; 8]>, refusal: Refusal) -> Decision {
+pub(super) fn refused(v: &View<'_>, considered: SmallVec<[Considered; 4]>, refusal: Refusal) -> Decision {
     Decision {
         considered,
         outcome: Outcome::Refused(refusal),

@@ -40,7 +40,7 @@ pub fn decide(v: &View<'_>, admitted: Admitted, scores: &Scores<'_>) -> Decision
 /// The decision where nothing is compared: `first` answers, the others of `live` stand by in order of cost.
 pub(super) fn direct(
     v: &View<'_>,
-    mut rows: SmallVec<[Considered; 8]>,
+    mut rows: SmallVec<[Considered; 4]>,
     live: CandMask,
     first: usize,
     reason: PickReason,
@@ -78,7 +78,7 @@ fn within_bounds(v: &View<'_>, rows: &[Considered], live: CandMask) -> CandMask 
 
 fn infeasible(
     v: &View<'_>,
-    mut rows: SmallVec<[Considered; 8]>,
+    mut rows: SmallVec<[Considered; 4]>,
     live: CandMask,
     rule: Option<usize>,
     method: ScoreMethod,
@@ -117,7 +117,7 @@ fn money_decided(
     if !rows.iter().any(by_budget) {
         return false;
     }
-    let mut all: SmallVec<[Considered; 8]> = rows.iter().cloned().collect();
+    let mut all: SmallVec<[Considered; 4]> = rows.iter().cloned().collect();
     let wider = (0..all.len())
         .filter(|i| by_budget(&all[*i]) || all[*i].verdict == Verdict::Undecided)
         .fold(CandMask::default(), CandMask::with);
@@ -129,7 +129,7 @@ fn money_decided(
 /// Writes the verdicts, checks that the pick fits its budgets.
 fn conclude(
     v: &View<'_>,
-    mut rows: SmallVec<[Considered; 8]>,
+    mut rows: SmallVec<[Considered; 4]>,
     order: SmallVec<[usize; 4]>,
     reason: PickReason,
     method: Method,

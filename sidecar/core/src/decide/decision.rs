@@ -15,7 +15,7 @@ use crate::time::Millis;
 #[derive(Clone, Debug)]
 pub struct Decision {
     /// Every candidate of the policy, in its order.
-    pub considered: SmallVec<[Considered; 8]>,
+    pub considered: SmallVec<[Considered; 4]>,
     /// The pick, or why there is none.
     pub outcome: Outcome,
     /// Probability with which the pick was drawn; 1 where nothing is drawn.

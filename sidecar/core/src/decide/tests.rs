@@ -340,7 +340,7 @@ fn rules_reject_first_then_add_up_then_end_the_search() {
         |min| Match { input_tokens: Some(TokenRange { min: Some(min), max: None }), ..Match::default() };
     let use_model = |m: &str| Action::UseModel { model: m.to_owned() };
     let exclude = |m: &str| Action::Exclude { models: vec![m.to_owned()] };
-    let reject = || Action::Reject { message: "no cards".to_owned() };
+    let reject = || Action::Reject { message: "no cards.".to_owned() };
     let quality = || Action::OverrideStrategy { objective: Some(Objective::Quality), optimizer: None };
     let call = Call { prompt: "my card is 1234", ..Call::default() };
     for (rules, expected) in [
