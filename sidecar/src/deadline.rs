@@ -36,6 +36,8 @@ struct Slots {
 #[derive(Default)]
 struct Slot {
     at: Option<Instant>,
+    /// Set by the sweep alone: waiting reads no clock.
+    over: bool,
     waker: Option<Waker>,
 }
 
@@ -89,6 +91,7 @@ impl Deadlines {
         let mut over = Vec::new();
         for slot in &mut self.slots.borrow_mut().slots {
             if slot.at.is_some_and(|at| at <= now) {
+                slot.over = true;
                 over.extend(slot.waker.take());
             }
         }
@@ -99,7 +102,8 @@ impl Deadlines {
 impl Deadline {
     /// Sets the moment at which [`Deadline::guard`] gives up.
     pub(crate) fn set(&self, at: Instant) {
-        self.owner.slots.borrow_mut().slots[self.slot].at = Some(at);
+        let slot = &mut self.owner.slots.borrow_mut().slots[self.slot];
+        (slot.at, slot.over) = (Some(at), false);
     }
 
     /// Waits for a future until the deadline; polls it first, so that what is ready is never late.
@@ -116,10 +120,11 @@ impl Deadline {
     pub(crate) fn poll_elapsed(&self, cx: &Context<'_>) -> Poll<Elapsed> {
         let mut slots = self.owner.slots.borrow_mut();
         let slot = &mut slots.slots[self.slot];
-        // The waker is dropped by the sweep alone, so a slot without one has either never waited or is over.
+        if slot.over {
+            return Poll::Ready(Elapsed);
+        }
         match &mut slot.waker {
             Some(waker) => waker.clone_from(cx.waker()),
-            None if slot.at.is_some_and(|at| at <= Instant::now()) => return Poll::Ready(Elapsed),
             none => *none = Some(cx.waker().clone()),
         }
         Poll::Pending

@@ -13,6 +13,7 @@ mod decide;
 mod exhausted;
 mod failed;
 mod head;
+mod line;
 mod request;
 mod reserve;
 mod stream;

@@ -76,6 +76,8 @@ pub(crate) struct TargetPart {
 
 /// What stands beside a limit: its present window.
 pub(crate) struct LimitPart {
+    /// The budget's name, as headers say it.
+    pub(crate) budget: String,
     pub(crate) live: Arc<LimitLive>,
     /// When the window ends; none for a limit that never resets.
     pub(crate) ends: Option<Timestamp>,

@@ -152,9 +152,9 @@ impl Call {
     }
 
     /// The limits that count a candidate.
-    pub(super) fn limits(&self, candidate: usize) -> impl Iterator<Item = (usize, &LimitPart)> {
+    pub(super) fn limits(&self, candidate: usize) -> impl Iterator<Item = &LimitPart> {
         let limits = &self.policy().candidates[candidate].limits;
-        limits.iter().map(|&i| (i, &self.plane.limits[i]))
+        limits.iter().map(|&i| &self.plane.limits[i])
     }
 
     pub(super) fn beside_candidate(&self, candidate: usize) -> &CandidatePart {

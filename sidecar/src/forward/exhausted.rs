@@ -9,7 +9,8 @@ use pointsman_core::decide::{Reason, Refusal, Verdict};
 use pointsman_core::explain::Explainer;
 
 use super::call::Call;
-use super::head::insert;
+use super::head::X_BUDGET;
+use super::line::Line;
 use crate::listen::error::{CallError, Fault};
 use crate::listen::render::whole_seconds;
 use crate::plane::LimitPart;
@@ -100,13 +101,7 @@ fn used_up(call: &Call, limit: usize, wait: Option<Duration>) -> CallError {
         "budget_exhausted",
     )
     .saying(format!("Budget {} is used up{until}{tail}.{owner}", known.key.budget));
-    let mut headers = http::HeaderMap::new();
-    insert(
-        &mut headers,
-        HeaderName::from_static("x-pointsman-budget"),
-        &state(&known.key.budget.to_string(), "exhausted", 100, part),
-    );
-    error.headers.extend(headers.drain().filter_map(|(name, value)| Some((name?, value))));
+    error.headers.push((X_BUDGET, state("exhausted", 100, part)));
     match wait.filter(|wait| *wait <= SHORT) {
         Some(wait) => error.after(Some(wait)),
         None => error.no_retry(),
@@ -114,8 +109,8 @@ fn used_up(call: &Call, limit: usize, wait: Option<Duration>) -> CallError {
 }
 
 /// `shop/search; state=degrading; used=97; resets=…` of the tightest budget that counts the candidate.
-pub(crate) fn budget_state(call: &Call, candidate: usize) -> Option<String> {
-    let (limit, part) = call.limits(candidate).max_by_key(|(_, part)| used(part))?;
+pub(super) fn budget_state(call: &Call, candidate: usize) -> Option<HeaderValue> {
+    let part = call.limits(candidate).max_by_key(|part| used(part))?;
     let kept_out = |verdict: &Verdict| matches!(verdict, Verdict::LeftOut(Reason::NoRoom(_)));
     let degrading = call.decision.considered.iter().any(|row| kept_out(&row.verdict));
     let state_name = match () {
@@ -123,20 +118,23 @@ pub(crate) fn budget_state(call: &Call, candidate: usize) -> Option<String> {
         () if degrading => "degrading",
         () => "ok",
     };
-    let budget = call.plane.snapshot.limits[limit].key.budget.to_string();
-    Some(state(&budget, state_name, used(part), part))
+    Some(state(state_name, used(part), part))
 }
 
-fn state(budget: &str, state: &str, used: u64, part: &LimitPart) -> String {
-    let resets = part.resets.as_deref().map(|at| format!("; resets={at}")).unwrap_or_default();
-    format!("{budget}; state={state}; used={used}{resets}")
+fn state(state: &str, used: u64, part: &LimitPart) -> HeaderValue {
+    let line = Line::default().text(&part.budget).text("; state=").text(state).text("; used=").number(used);
+    match &part.resets {
+        Some(at) => line.text("; resets=").text(at).header(),
+        None => line.header(),
+    }
 }
 
 /// In whole percent of the limit, spent and reserved together.
 fn used(part: &LimitPart) -> u64 {
     let used = part.live.spent().saturating_add(part.live.reserved());
-    let percent = u128::from(used) * 100 / u128::from(part.live.amount().max(1));
-    u64::try_from(percent).unwrap_or(u64::MAX)
+    let amount = part.live.amount().max(1);
+    // Above 184 million USD the percents of the percents do not matter.
+    used.checked_mul(100).map_or_else(|| used / (amount / 100).max(1), |hundredfold| hundredfold / amount)
 }
 
 /// `2026-11-22T00:00:00+01:00` to the minute.

@@ -7,7 +7,7 @@ use pointsman_core::failover::{Attempt, Failure, StatusClass};
 use pointsman_wire::openai::error::{ErrorClass, ProviderError};
 
 use super::call::Call;
-use super::head::{X_ATTEMPTS, attempts, insert};
+use super::head::{X_ATTEMPTS, attempts};
 use crate::listen::error::{CallError, Fault};
 
 /// The last failure is the answer.
@@ -28,9 +28,7 @@ pub(super) fn after_all(call: &Call) -> CallError {
         Failure::Status { status, class, .. } if is_callers(class) => callers(call, last, status),
         failure => upstream(call, last, failure),
     };
-    let mut headers = http::HeaderMap::new();
-    insert(&mut headers, X_ATTEMPTS, &attempts(call, None));
-    error.headers.extend(headers.drain().filter_map(|(name, value)| Some((name?, value))));
+    error.headers.push((X_ATTEMPTS, attempts(call, None)));
     error
 }
 

@@ -1,9 +1,6 @@
 //! The headers of an answer.
 
-use http::header::{
-    CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, PROXY_AUTHENTICATE, SET_COOKIE, TE, TRAILER, TRANSFER_ENCODING,
-    UPGRADE,
-};
+use http::header::CONNECTION;
 use http::{HeaderMap, HeaderName, HeaderValue};
 use pointsman_config::money::Nano;
 use pointsman_core::decide::{Outcome, PickReason};
@@ -12,6 +9,7 @@ use smallvec::SmallVec;
 
 use super::call::{Call, TriedEnd};
 use super::exhausted::budget_state;
+use super::line::Line;
 use super::request::connection_names;
 use crate::listen::render::X_REQUEST_ID;
 use crate::telemetry::names::failure;
@@ -23,7 +21,7 @@ const X_REASON: HeaderName = HeaderName::from_static("x-pointsman-reason");
 const X_COST: HeaderName = HeaderName::from_static("x-pointsman-cost");
 const X_COST_ESTIMATE: HeaderName = HeaderName::from_static("x-pointsman-cost-estimate");
 const X_OVERHEAD: HeaderName = HeaderName::from_static("x-pointsman-overhead-ms");
-const X_BUDGET: HeaderName = HeaderName::from_static("x-pointsman-budget");
+pub(super) const X_BUDGET: HeaderName = HeaderName::from_static("x-pointsman-budget");
 pub(super) const X_ATTEMPTS: HeaderName = HeaderName::from_static("x-pointsman-attempts");
 
 /// What the cost header can say.
@@ -49,36 +47,40 @@ pub(super) fn answer(
     headers.insert(X_POLICY, call.beside_policy().label.clone());
     headers.insert(X_REASON, reason(call, candidate));
     match cost {
-        Cost::Exact(cost) => insert(&mut headers, X_COST, &cost.to_string()),
-        Cost::Estimate(Some(cost)) => insert(&mut headers, X_COST_ESTIMATE, &cost.to_string()),
+        Cost::Exact(cost) => drop(headers.insert(X_COST, Line::default().usd(cost).header())),
+        Cost::Estimate(Some(cost)) => {
+            headers.insert(X_COST_ESTIMATE, Line::default().usd(cost).header());
+        }
         Cost::Estimate(None) => {}
     }
-    insert(&mut headers, X_OVERHEAD, &format!("{:.1}", call.overhead().as_secs_f64() * 1000.0));
+    headers.insert(X_OVERHEAD, Line::default().millis(call.overhead()).header());
     if let Some(budget) = budget_state(call, candidate) {
-        insert(&mut headers, X_BUDGET, &budget);
+        headers.insert(X_BUDGET, budget);
     }
     if !call.trail.0.is_empty() {
-        insert(&mut headers, X_ATTEMPTS, &attempts(call, Some((candidate, status))));
+        headers.insert(X_ATTEMPTS, attempts(call, Some((candidate, status))));
     }
     headers
 }
 
 /// `anthropic/claude-sonnet=429, openai/gpt-5-mini=200`.
-pub(super) fn attempts(call: &Call, answered: Option<(usize, u16)>) -> String {
-    let name = |candidate: usize| {
+pub(super) fn attempts(call: &Call, answered: Option<(usize, u16)>) -> HeaderValue {
+    let name = |line: Line, candidate: usize| {
         let key = &call.plane.snapshot.targets[call.target(candidate)].key;
-        format!("{}/{}", key.provider.name, key.model)
+        line.text(&key.provider.name).text("/").text(&key.model).text("=")
     };
-    let mut parts: Vec<String> = Vec::new();
+    let mut line = Line::default();
+    let mut comma = "";
     for tried in &call.tried {
         if let TriedEnd::Failed(why) = tried.end {
-            parts.push(format!("{}={}", name(tried.candidate), failure(&why)));
+            line = name(line.text(comma), tried.candidate).text(&failure(&why));
+            comma = ", ";
         }
     }
     if let Some((candidate, status)) = answered {
-        parts.push(format!("{}={status}", name(candidate)));
+        line = name(line.text(comma), candidate).number(status.into());
     }
-    parts.join(", ")
+    line.header()
 }
 
 fn reason(call: &Call, candidate: usize) -> HeaderValue {
@@ -114,23 +116,21 @@ fn drop_hop(headers: &mut HeaderMap) {
 }
 
 fn is_dropped(name: &HeaderName) -> bool {
-    const DROPPED: [HeaderName; 8] =
-        [CONTENT_LENGTH, TRANSFER_ENCODING, CONNECTION, SET_COOKIE, PROXY_AUTHENTICATE, TE, TRAILER, UPGRADE];
-    if *name == CONTENT_TYPE {
-        return false;
-    }
-    DROPPED.contains(name)
-        || matches!(
-            name.as_str(),
-            "keep-alive" | "proxy-connection" | "set-cookie2" | "x-request-id" | "alt-svc"
-        )
-        || name.as_str().starts_with("x-pointsman-")
-}
-
-pub(super) fn insert(headers: &mut HeaderMap, name: HeaderName, value: &str) {
-    // Names of objects are DNS labels; names of models may be any text.
-    let printable = value.chars().map(|c| if (' '..='~').contains(&c) { c } else { '?' });
-    if let Ok(value) = HeaderValue::try_from(printable.collect::<String>()) {
-        headers.insert(name, value);
-    }
+    let name = name.as_str();
+    matches!(
+        name,
+        "content-length"
+            | "transfer-encoding"
+            | "connection"
+            | "set-cookie"
+            | "set-cookie2"
+            | "keep-alive"
+            | "proxy-authenticate"
+            | "proxy-connection"
+            | "te"
+            | "trailer"
+            | "upgrade"
+            | "x-request-id"
+            | "alt-svc"
+    ) || name.starts_with("x-pointsman-")
 }

@@ -1,9 +1,6 @@
 //! The request as it goes upstream.
 
-use http::header::{
-    ACCEPT_ENCODING, AUTHORIZATION, CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, COOKIE, EXPECT, FORWARDED,
-    HOST, TE, TRAILER, TRANSFER_ENCODING, UPGRADE,
-};
+use http::header::{AUTHORIZATION, CONNECTION, CONTENT_TYPE, HOST};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request};
 use pointsman_config::provider::OutputCapField;
 use pointsman_wire::openai::request::{ChatRequest, Edits, MaxTokensField};
@@ -14,28 +11,31 @@ use crate::body::Pieces;
 use crate::listen::render::JSON;
 use crate::plane::{Key, ProviderPart};
 
-/// Headers of the caller that mean us, or the connection to us.
+/// Headers of the caller that mean us, or the connection to us; the content type is said anew.
 fn is_ours(name: &HeaderName) -> bool {
-    const DROPPED: [HeaderName; 12] = [
-        AUTHORIZATION,
-        COOKIE,
-        HOST,
-        CONNECTION,
-        CONTENT_LENGTH,
-        TRANSFER_ENCODING,
-        ACCEPT_ENCODING,
-        EXPECT,
-        TE,
-        TRAILER,
-        UPGRADE,
-        FORWARDED,
-    ];
-    if DROPPED.contains(name) {
-        return true;
-    }
     let name = name.as_str();
-    matches!(name, "keep-alive" | "x-request-id" | "x-real-ip" | "x-api-key" | "api-key" | "cookie2")
-        || name.starts_with("proxy-")
+    matches!(
+        name,
+        "authorization"
+            | "cookie"
+            | "cookie2"
+            | "host"
+            | "connection"
+            | "content-length"
+            | "content-type"
+            | "transfer-encoding"
+            | "accept-encoding"
+            | "expect"
+            | "te"
+            | "trailer"
+            | "upgrade"
+            | "forwarded"
+            | "keep-alive"
+            | "x-request-id"
+            | "x-real-ip"
+            | "x-api-key"
+            | "api-key"
+    ) || name.starts_with("proxy-")
         || name.starts_with("x-forwarded-")
         || name.starts_with("x-pointsman-")
 }

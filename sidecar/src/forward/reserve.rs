@@ -63,7 +63,7 @@ impl Call {
         let step = self.decision.considered[candidate].step;
         let reservation = reserve(&self.beside_candidate(candidate).limits, &step)?;
         self.take_off(candidate, reservation);
-        if self.limits(candidate).any(|(_, part)| part.live.is_short(part.enough)) {
+        if self.limits(candidate).any(|part| part.live.is_short(part.enough)) {
             self.data.shared.rights_wanted.make();
         }
         Ok(())

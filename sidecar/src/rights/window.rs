@@ -151,6 +151,7 @@ impl OpenWindow {
         let zoned =
             |end: Timestamp| end.to_zoned(self.zone.clone()).strftime("%Y-%m-%dT%H:%M:%S%:z").to_string();
         LimitPart {
+            budget: self.key.budget.to_string(),
             live: self.live.clone(),
             ends: self.span.end,
             resets: self.span.end.map(zoned),
