@@ -266,7 +266,7 @@ impl Members {
             return Ok(None);
         }
         let key = cursor.key()?;
-        Ok(Some(key.decode(cursor.text)))
+        Ok(Some(key.decode_str(cursor.text)))
     }
 }
 

@@ -29,6 +29,12 @@ impl Text {
         if self.has_escapes() { Cow::Owned(decode(&raw)) } else { raw }
     }
 
+    /// The same from the text that was scanned: its slices need no check.
+    pub(super) fn decode_str(self, text: &str) -> Cow<'_, str> {
+        let raw = &text[self.span.range()];
+        if self.has_escapes() { Cow::Owned(decode(raw)) } else { Cow::Borrowed(raw) }
+    }
+
     /// Counts the characters of the decoded text, without decoding it where it holds no escapes.
     pub fn characters(self, body: &str) -> u64 {
         let raw = &body[self.span.range()];
