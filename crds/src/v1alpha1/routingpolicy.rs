@@ -101,8 +101,8 @@ pub struct RoutingPolicySpec {
     #[x_kube(merge_strategy = ListMerge::Map(vec!["model".into()]))]
     pub candidates: Vec<Candidate>,
 
-    /// Answers when nothing can be chosen, and `virtualModels` while `mode` is Disabled. Must be a candidate. Default:
-    /// the candidate with the highest prior quality, then the first name.
+    /// Answers for `virtualModels` while `mode` is Disabled. Must be a candidate. Default: the candidate with the highest
+    /// prior quality, then the first name.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "schema::model")]
     pub default_model: Option<String>,
