@@ -87,11 +87,6 @@ impl Failure {
             },
         }
     }
-
-    /// Whether the provider may have done, and billed, the work all the same.
-    pub fn may_have_been_billed(&self) -> bool {
-        matches!(self, Self::Reset | Self::Timeout | Self::BadAnswer)
-    }
 }
 
 /// One failed attempt.

@@ -212,9 +212,10 @@ impl Policy {
     }
 }
 
-/// The optimizer of a policy under an objective.
+/// The optimizer of a policy under an objective. What the policy names goes with its own objective; one that a rule sets
+/// instead brings its own.
 pub fn default_optimizer(policy: &PolicyConfig, objective: Objective) -> Optimizer {
-    if let Some(optimizer) = policy.strategy.optimizer {
+    if let Some(optimizer) = policy.strategy.optimizer.filter(|_| objective == policy.objective) {
         return optimizer;
     }
     match objective {
