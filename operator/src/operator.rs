@@ -214,19 +214,32 @@ impl Operator {
         }
     }
 
-    /// Ends gracefully: no more streams, the last figures and the ledger written, the leadership given up.
-    pub async fn stop(self) -> Result<(), OperatorError> {
+    /// Ends gracefully: no more streams, the last figures and the ledger written, the leadership given up. What an API
+    /// server that does not answer keeps from ending is left behind.
+    pub async fn stop(mut self) -> Result<(), OperatorError> {
         self.serving.send_replace(true);
-        let served = self.server.await?;
-        self.report.await?;
+        let served = in_time(&mut self.server).await;
+        self.server.abort();
+        let _ = in_time(&mut self.report).await;
+        self.report.abort();
         if self.shared.is_leader() {
-            self.ledger.flush(&self.shared).await;
+            let _ = in_time(self.ledger.flush(&self.shared)).await;
         }
         self.electing.send_replace(true);
-        self.election.await?;
-        leader::release(&self.leader, self.config.client.clone()).await;
-        Ok(served?)
+        let _ = in_time(&mut self.election).await;
+        self.election.abort();
+        let _ = in_time(leader::release(&self.leader, self.config.client.clone())).await;
+        match served {
+            Some(result) => Ok(result??),
+            None => Ok(()),
+        }
     }
+}
+
+/// The result, unless it takes longer than a part of the usual grace period.
+async fn in_time<F: Future>(future: F) -> Option<F::Output> {
+    const LIMIT: Duration = Duration::from_secs(5);
+    tokio::time::timeout(LIMIT, future).await.ok()
 }
 
 /// Starts an operator and runs it until `shutdown`.

@@ -7,7 +7,7 @@ use jiff::Timestamp;
 
 use crate::compile::{World, compile};
 use crate::gather::{Gathered, Gatherer};
-use crate::shared::{Published, Shared, Stop};
+use crate::shared::{Published, Shared, Stop, pause};
 
 /// Runs until told to stop. Nothing is published before every cache has been filled.
 pub(crate) async fn run(gatherer: Gatherer, shared: Arc<Shared>, quiet: Duration, mut stop: Stop) {
@@ -15,6 +15,7 @@ pub(crate) async fn run(gatherer: Gatherer, shared: Arc<Shared>, quiet: Duration
         return;
     }
     let mut last: Option<Input> = None;
+    let mut spent = Duration::ZERO;
     shared.world_changed.notify_one();
     loop {
         tokio::select! {
@@ -23,9 +24,12 @@ pub(crate) async fn run(gatherer: Gatherer, shared: Arc<Shared>, quiet: Duration
             () = tokio::time::sleep(Duration::from_secs(60)) => {}
             () = stop.wait() => return,
         }
-        tokio::time::sleep(quiet).await;
+        tokio::time::sleep(pause(quiet, spent)).await;
+        let started = Instant::now();
         let Some(gathered) = gatherer.gather(Timestamp::now()) else { continue };
         publish(&shared, gathered, &mut last);
+        spent = started.elapsed();
+        shared.metrics.reconcile_seconds.observe(spent.as_secs_f64());
     }
 }
 
@@ -59,7 +63,6 @@ impl Input {
 }
 
 fn publish(shared: &Shared, gathered: Gathered, last: &mut Option<Input>) {
-    let started = Instant::now();
     let input = Input::of(&gathered.world);
     let before = shared.published.borrow().clone();
     let unchanged = last.as_ref() == Some(&input);
@@ -77,6 +80,5 @@ fn publish(shared: &Shared, gathered: Gathered, last: &mut Option<Input>) {
         shared.published.send_replace(Some(next));
         shared.metrics.published.inc();
     }
-    shared.metrics.reconcile_seconds.observe(started.elapsed().as_secs_f64());
     shared.status_changed.notify_one();
 }

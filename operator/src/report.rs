@@ -5,7 +5,7 @@ mod apply;
 mod memory;
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use futures::StreamExt;
 use jiff::Timestamp;
@@ -13,7 +13,7 @@ use kube::Client;
 use kube::runtime::events::{Event, EventType, Recorder, Reporter};
 
 use crate::gather::Stores;
-use crate::shared::{Shared, Stop};
+use crate::shared::{Shared, Stop, pause};
 use crate::status::Scene;
 
 use apply::{Apply, plan};
@@ -51,14 +51,15 @@ pub(crate) async fn run(
         client,
         memory: Memory::default(),
     };
+    let mut spent = Duration::ZERO;
     loop {
         tokio::select! {
             () = shared.status_changed.notified() => {}
             () = tokio::time::sleep(config.figures) => {}
             () = stop.wait() => break,
         }
-        tokio::time::sleep(config.quiet).await;
-        writer.round(&stores, &shared, false).await;
+        tokio::time::sleep(pause(config.quiet, spent)).await;
+        spent = writer.round(&stores, &shared, false).await;
     }
     writer.round(&stores, &shared, true).await;
 }
@@ -71,13 +72,15 @@ struct Writer {
 }
 
 impl Writer {
-    /// Plans and writes one status per object, where it has changed enough. `last` writes every change.
-    async fn round(&mut self, stores: &Stores, shared: &Shared, last: bool) {
+    /// Plans and writes one status per object, where it has changed enough. `last` writes every change. Gives the time
+    /// that planning took.
+    async fn round(&mut self, stores: &Stores, shared: &Shared, last: bool) -> Duration {
         if !shared.is_leader() {
             self.memory.clear();
-            return;
+            return Duration::ZERO;
         }
-        let Some(published) = shared.published.borrow().clone() else { return };
+        let Some(published) = shared.published.borrow().clone() else { return Duration::ZERO };
+        let started = Instant::now();
         let planned = {
             let books = shared.books();
             let pods: Vec<_> = published.pods.values().map(|record| record.facts.clone()).collect();
@@ -86,6 +89,7 @@ impl Writer {
                 Scene::new(&published.compiled, &pods, &books.links, &books.accounts, &books.ledger, now);
             plan(&scene, &published.compiled, stores, &self.memory)
         };
+        let spent = started.elapsed();
         shared.metrics.rounds.inc();
         self.memory.keep(&planned);
         let due: Vec<_> =
@@ -112,6 +116,7 @@ impl Writer {
                 }
             }
         }
+        spent
     }
 }
 

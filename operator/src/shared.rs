@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use tokio::sync::{Notify, watch};
 
@@ -120,4 +121,10 @@ impl Stop {
         // The sender going away means the same.
         let _ = self.0.wait_for(|stopped| *stopped).await;
     }
+}
+
+/// How long to let changes settle after a round that took `spent`: a task spends at most a fifth of its time working,
+/// however large the cluster.
+pub(crate) fn pause(quiet: Duration, spent: Duration) -> Duration {
+    quiet.max(spent * 4)
 }

@@ -5,14 +5,15 @@ use std::sync::Arc;
 
 use futures::Stream;
 use jiff::Timestamp;
-use pointsman_config::link::{LedgerReply, NotLeader, UsageAck, UsageReport, ledger_reply};
+use pointsman_config::budget::LimitConfig;
+use pointsman_config::link::{LedgerReply, LimitCounts, NotLeader, UsageAck, UsageReport, ledger_reply};
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Response, Status, Streaming};
 
 use super::generated::ledger_server::Ledger;
 use super::identity::Reviewer;
-use crate::accounts::{Instance, LimitKey, parse_name, permitted};
+use crate::accounts::{Instance, parse_name, permitted};
 use crate::compile::CompiledWorld;
 use crate::shared::{Leadership, PodRecord, Shared, Stop};
 
@@ -109,15 +110,12 @@ impl Session {
     }
 
     fn merge(&self, compiled: &CompiledWorld, instance: &Instance, report: &UsageReport) {
-        let limits = compiled.limits();
         let now = Timestamp::now();
         self.shared.update(|books| {
             books.accounts.supersede(instance);
             books.accounts.merge(instance, report);
             for counts in &report.limits {
-                let key =
-                    parse_name(&counts.budget).map(|budget| LimitKey { budget, limit: counts.limit.clone() });
-                if let Some(limit) = key.and_then(|key| limits.get(&key)) {
+                if let Some(limit) = limit_of(compiled, counts) {
                     books.ledger.record(instance, counts, limit, now);
                 }
             }
@@ -126,6 +124,11 @@ impl Session {
             }
         });
     }
+}
+
+fn limit_of<'a>(compiled: &'a CompiledWorld, counts: &LimitCounts) -> Option<&'a LimitConfig> {
+    let budget = compiled.budgets.get(&parse_name(&counts.budget)?)?;
+    budget.facts.limits.iter().find(|limit| limit.name == counts.limit)
 }
 
 fn reply(message: ledger_reply::Message) -> LedgerReply {
