@@ -3,7 +3,11 @@
 //! One row per limit and window. A row is written in one transaction that the disk has confirmed before the call
 //! returns, so that a process that is killed at any moment finds what it had promised. Rows of windows that ended long
 //! ago are dropped when the store opens.
+//!
+//! One process at a time holds a ledger, and a lock beside it for as long as it lives.
 
+use std::fs::{self, File, TryLockError};
+use std::io;
 use std::path::Path;
 
 use pointsman_core::snapshot::LimitKey;
@@ -19,6 +23,7 @@ const REMEMBERED: usize = 32;
 /// The ledger, open.
 pub(crate) struct Ledger {
     database: Database,
+    _lock: File,
 }
 
 /// A row.
@@ -32,12 +37,13 @@ struct Row {
 impl Ledger {
     /// Opens the ledger in a folder, made where it is missing.
     pub(crate) fn open(folder: &Path) -> Result<Self, StoreError> {
-        std::fs::create_dir_all(folder)?;
-        let ledger = Self { database: Database::create(folder.join("ledger.redb"))? };
-        let write = ledger.database.begin_write()?;
-        write.open_table(WINDOWS)?;
-        write.commit()?;
-        Ok(ledger)
+        fs::create_dir_all(folder)?;
+        let lock = lock(folder)?;
+        let file = folder.join("ledger.redb");
+        if !file.try_exists()? {
+            create(folder, &file)?;
+        }
+        Ok(Self { database: Database::open(file)?, _lock: lock })
     }
 
     fn row(&self, key: &str) -> Result<Row, StoreError> {
@@ -82,6 +88,35 @@ impl Ledger {
         write.commit()?;
         Ok(())
     }
+}
+
+/// Held until the file is dropped, and by nobody any more when its process has died.
+fn lock(folder: &Path) -> Result<File, StoreError> {
+    let lock = File::create(folder.join("ledger.lock"))?;
+    match lock.try_lock() {
+        Ok(()) => Ok(lock),
+        Err(TryLockError::WouldBlock) => {
+            Err("another pointsman serves with it; stop that one, or name another --state-dir".into())
+        }
+        Err(TryLockError::Error(error)) => Err(error.into()),
+    }
+}
+
+/// Makes an empty ledger. It gets its name when it is whole: of a file that was half made when its process died, nobody
+/// could ever open the rest.
+fn create(folder: &Path, file: &Path) -> Result<(), StoreError> {
+    let beside = folder.join("ledger.redb.new");
+    match fs::remove_file(&beside) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error.into()),
+        Ok(()) | Err(_) => {}
+    }
+    let database = Database::create(&beside)?;
+    let write = database.begin_write()?;
+    write.open_table(WINDOWS)?;
+    write.commit()?;
+    drop(database);
+    fs::rename(&beside, file)?;
+    Ok(File::open(folder)?.sync_all()?)
 }
 
 /// Windows are named by their start, so that a limit's rows sort by time.
@@ -158,6 +193,23 @@ mod tests {
             ledger.close(&limit(), "w", 40).unwrap();
         }
         assert_eq!(opened(folder.path()), OpenedWindow { spent: 40, burned: 70 });
+    }
+
+    #[test]
+    fn a_ledger_that_was_half_made_when_its_process_died_is_made_anew() {
+        let folder = tempfile::tempdir().unwrap();
+        fs::write(folder.path().join("ledger.redb.new"), [0; 4096]).unwrap();
+        assert_eq!(opened(folder.path()), OpenedWindow::default());
+    }
+
+    #[test]
+    fn one_ledger_serves_one_process_at_a_time() {
+        let folder = tempfile::tempdir().unwrap();
+        let first = Ledger::open(folder.path()).unwrap();
+        let second = Ledger::open(folder.path()).err().unwrap();
+        assert!(second.to_string().starts_with("another pointsman serves with it"), "{second}");
+        drop(first);
+        assert!(Ledger::open(folder.path()).is_ok());
     }
 
     #[test]
