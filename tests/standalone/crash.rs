@@ -59,6 +59,21 @@ async fn a_strict_budget_survives_fifty_kills_at_random_moments() -> anyhow::Res
     use_up_the_rest(&world, &provider).await
 }
 
+#[tokio::test]
+async fn a_first_start_that_is_killed_leaves_nothing_that_a_second_cannot_use() -> anyhow::Result<()> {
+    let mut chance = Chance::new()?;
+    let provider = Provider::start();
+    for _ in 0..20 {
+        let world = World::of(&provider)?;
+        world.write("budget.yaml", &strict_budget(LIMIT))?;
+        kill_while_starting(&world, &mut chance).await?;
+        let gateway = Gateway::start(&world).await?;
+        assert_eq!(gateway.client.chat(&ask("auto", "hello")).await?.status, 200);
+        gateway.kill()?;
+    }
+    Ok(())
+}
+
 /// Nothing is forgotten, nothing exceeds the limit, and what the crashes burned is told. Gives what counts as spent and
 /// never was.
 async fn judge(gateway: &Gateway, provider: &Provider, life: u32) -> anyhow::Result<u64> {

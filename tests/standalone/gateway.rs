@@ -44,18 +44,16 @@ impl Gateway {
     ) -> anyhow::Result<Self> {
         let mut started = Self::launch(world, folder, arguments, variables)?;
         let ready = ready_file(world);
-        let address = wait_for("pointsman is ready", LONG, || {
+        let ready = wait_for("pointsman is ready", LONG, || {
             let ended = started.exit_status();
-            let read = std::fs::read(&ready);
-            async move {
-                match (read, ended?) {
-                    (Ok(text), _) => Ok(Some(address(&text)?)),
-                    (Err(_), Some(status)) => Err(anyhow::anyhow!("it ended: {status}")),
-                    (Err(_), None) => Ok(None),
-                }
-            }
+            let read = std::fs::read(&ready).ok();
+            // An end is an answer too: nobody waits for what has ended.
+            async move { Ok(read.map(Ok).or(ended?.map(Err))) }
         });
-        let address = address.await.with_context(|| started.output())?;
+        let ready = ready.await.with_context(|| started.output())?;
+        let ready =
+            ready.map_err(|status| anyhow::anyhow!("it ended ({status}); it said:\n{}", started.output()));
+        let address = address(&ready?)?;
         Ok(Self { process: started, client: Client(address) })
     }
 
