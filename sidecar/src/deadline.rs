@@ -116,6 +116,26 @@ impl Deadline {
         .await
     }
 
+    /// The same with a deadline that is set when the waiting begins: what is ready reads no clock.
+    pub(crate) async fn guard_within<F: Future>(
+        &self,
+        within: Duration,
+        future: F,
+    ) -> Result<F::Output, Elapsed> {
+        let mut future = pin!(future);
+        let mut waiting = false;
+        poll_fn(|cx| match future.as_mut().poll(cx) {
+            Poll::Ready(output) => Poll::Ready(Ok(output)),
+            Poll::Pending => {
+                if !std::mem::replace(&mut waiting, true) {
+                    self.set(Instant::now() + within);
+                }
+                self.poll_elapsed(cx).map(Err)
+            }
+        })
+        .await
+    }
+
     /// Ready once the deadline has passed; otherwise the sweep will wake `cx`.
     pub(crate) fn poll_elapsed(&self, cx: &Context<'_>) -> Poll<Elapsed> {
         let mut slots = self.owner.slots.borrow_mut();

@@ -79,14 +79,6 @@ impl SendError {
     }
 }
 
-/// What sending over one connection came to.
-#[expect(clippy::large_enum_variant, reason = "it lives for a moment; a box would be an allocation per call")]
-enum Tried {
-    Answered(Response<Incoming>, SendRequest<Pieces>),
-    GivenBack(Request<Pieces>),
-    Broken,
-}
-
 impl Pool {
     pub(crate) fn new(origin: Rc<Origin>, dialer: Rc<Dialer>) -> Self {
         Self { origin, dialer, idle: RefCell::default() }
@@ -101,22 +93,28 @@ impl Pool {
         now: Instant,
         on_connected: impl Fn(Instant),
     ) -> Result<(Response<Incoming>, Lease), SendError> {
-        on_connected(now);
-        while let Some(sender) = self.take_idle(now) {
-            match try_send(sender, request).await {
-                Tried::Answered(answer, sender) => return Ok((answer, self.lease(sender))),
-                Tried::GivenBack(unsent) => request = unsent,
-                Tried::Broken => return Err(SendError::Broken),
+        loop {
+            let (mut sender, fresh) = match self.take_idle(now) {
+                Some(idle) => {
+                    on_connected(now);
+                    (idle, false)
+                }
+                None => {
+                    // Dialling has a limit of its own.
+                    on_connected(now + connect);
+                    let sender = self.dialer.dial(&self.origin, connect).await?;
+                    on_connected(Instant::now());
+                    (sender, true)
+                }
+            };
+            match sender.try_send_request(request).await {
+                Ok(answer) => return Ok((answer, Lease { sender, pool: self.clone() })),
+                Err(mut error) => match error.take_message() {
+                    Some(given_back) if !fresh => request = given_back,
+                    Some(_) => return Err(SendError::NotSent),
+                    None => return Err(SendError::Broken),
+                },
             }
-        }
-        // Dialling has a limit of its own.
-        on_connected(now + connect);
-        let sender = self.dialer.dial(&self.origin, connect).await?;
-        on_connected(Instant::now());
-        match try_send(sender, request).await {
-            Tried::Answered(answer, sender) => Ok((answer, self.lease(sender))),
-            Tried::GivenBack(_) => Err(SendError::NotSent),
-            Tried::Broken => Err(SendError::Broken),
         }
     }
 
@@ -134,10 +132,6 @@ impl Pool {
         }
         None
     }
-
-    fn lease(self: &Rc<Self>, sender: SendRequest<Pieces>) -> Lease {
-        Lease { sender, pool: self.clone() }
-    }
 }
 
 impl Lease {
@@ -153,11 +147,4 @@ impl Lease {
 
 fn is_usable(idle: &Idle, now: Instant) -> bool {
     idle.sender.is_ready() && now.saturating_duration_since(idle.since) < IDLE_AT_MOST
-}
-
-async fn try_send(mut sender: SendRequest<Pieces>, request: Request<Pieces>) -> Tried {
-    match sender.try_send_request(request).await {
-        Ok(answer) => Tried::Answered(answer, sender),
-        Err(mut error) => error.take_message().map_or(Tried::Broken, Tried::GivenBack),
-    }
 }

@@ -67,14 +67,21 @@ pub(super) fn build(
 }
 
 fn upstream_headers(headers: &HeaderMap, provider: &ProviderPart) -> HeaderMap {
-    let named = connection_names(headers);
     let mut out = HeaderMap::with_capacity(headers.len() + 4);
-    out.insert(HOST, provider.host.clone());
+    let mut hop = false;
     for (name, value) in headers {
-        if !is_ours(name) && !named.iter().any(|other| other == name.as_str()) {
+        if !is_ours(name) {
             out.append(name.clone(), value.clone());
+        } else if *name == CONNECTION {
+            hop = true;
         }
     }
+    if hop {
+        for name in connection_names(headers) {
+            out.remove(name.as_str());
+        }
+    }
+    out.insert(HOST, provider.host.clone());
     // What came was JSON, whatever the caller called it.
     out.insert(CONTENT_TYPE, JSON);
     for (name, value) in &provider.headers {

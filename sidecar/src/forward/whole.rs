@@ -31,7 +31,7 @@ pub(super) async fn read(
 ) -> Result<Response<Outgoing>, Failure> {
     let Answer { candidate, status, headers, body, lease, since: _, limits } = answer;
     let started = Instant::now();
-    let read = collect(body, deadline, &limits).await;
+    let read = collect(body, deadline, &limits, started).await;
     let now = Instant::now();
     call.waited += now - started;
     let body = read?;
@@ -65,12 +65,17 @@ fn annotated(call: &Call, parsed: Option<ChatResponse>, body: Bytes) -> Spliced 
 }
 
 /// Reads a body; one that comes in one piece, the usual case, is not copied.
-async fn collect(mut body: Incoming, deadline: &Deadline, limits: &Limits) -> Result<Bytes, Failure> {
+async fn collect(
+    mut body: Incoming,
+    deadline: &Deadline,
+    limits: &Limits,
+    mut at: Instant,
+) -> Result<Bytes, Failure> {
     let mut first = Bytes::new();
     let mut rest = BytesMut::new();
-    deadline.set(limits.next(Instant::now()));
     while !body.is_end_stream() {
-        let piece = match deadline.guard(body.frame()).await {
+        let left = limits.total.saturating_duration_since(at);
+        let piece = match deadline.guard_within(limits.idle.min(left), body.frame()).await {
             Err(_) => return Err(Failure::Timeout),
             Ok(None) => break,
             Ok(Some(Err(_))) => return Err(Failure::Reset),
@@ -80,7 +85,7 @@ async fn collect(mut body: Incoming, deadline: &Deadline, limits: &Limits) -> Re
             first = piece;
             continue;
         }
-        deadline.set(limits.next(Instant::now()));
+        at = Instant::now();
         if rest.is_empty() {
             rest.extend_from_slice(&std::mem::take(&mut first));
         }

@@ -4,7 +4,7 @@
 
 use std::cell::Cell;
 use std::rc::Rc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use http::HeaderMap;
@@ -106,9 +106,8 @@ async fn next(body: &mut Incoming, deadline: &Deadline) -> Result<Option<Bytes>,
     if hyper::body::Body::is_end_stream(body) {
         return Ok(None);
     }
-    deadline.set(Instant::now() + PIECE_WITHIN);
     loop {
-        match deadline.guard(body.frame()).await {
+        match deadline.guard_within(PIECE_WITHIN, body.frame()).await {
             Err(Elapsed) => return Err(IntakeError::TooSlow),
             Ok(None) => return Ok(None),
             Ok(Some(Err(_))) => return Err(IntakeError::Broken),
