@@ -44,7 +44,7 @@ main() {
             skip "client library for Node: node and npm are not installed"
         fi
         echo
-        python3 $SDK/table.py "$work"/*.jsonl
+        python3 $SDK/table.py "$work"/*.jsonl || failed=$((failed + 1))
     fi
     echo
     echo "$passed passed, $failed failed, $skipped skipped"
