@@ -151,16 +151,14 @@ impl Rights {
     /// A limit that went and came back within its window goes on where it was: to the store, a window that is opened twice
     /// looks like one whose process died.
     fn take_back(&mut self, key: &LimitKey, wanted: &window::Wanted) -> Option<OpenWindow> {
-        let same =
-            |window: &OpenWindow| window.key == *key && window.live.terms.window_id == wanted.terms.window_id;
+        let same = |window: &OpenWindow| window.key == *key && window.is_same(wanted);
         let at = self.closing.iter().position(same)?;
         Some(self.closing.remove(at))
     }
 
     fn replace(&mut self, old: OpenWindow, wanted: window::Wanted) -> OpenWindow {
         let key = old.key.clone();
-        let same_window = old.live.terms.window_id == wanted.terms.window_id;
-        if same_window && old.live.terms.unit == wanted.terms.unit {
+        if old.is_same(&wanted) {
             // Only the enforcement changed. What is in flight counts at its reservation until the window ends.
             let carried = old.live.spent().saturating_add(old.live.reserved());
             return OpenWindow::carry(key, wanted, carried, old.burned, &mut self.store);

@@ -16,8 +16,8 @@ pub struct OpenedWindow {
 
 /// Remembers, across crashes, what each limit has granted in each window.
 ///
-/// Totals are cumulative and start at 0 in a new window. Every call returns only when the disk has it. Called on one
-/// thread, never on the path of a request.
+/// Totals are cumulative and start at 0 in a new window; `window_id` names the window and the unit that it counts. Every
+/// call returns only when the disk has it. Called on one thread, never on the path of a request.
 pub trait RightsStore: Send {
     /// Opens a window. Whatever was granted and not recorded before this call is burned by it.
     fn open(&mut self, limit: &LimitKey, window_id: &str) -> Result<OpenedWindow, StoreError>;

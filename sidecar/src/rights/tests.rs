@@ -38,7 +38,7 @@ struct Disk {
 
 impl Disk {
     fn row(&self, window: &str) -> Row {
-        self.rows.lock().unwrap().get(window).copied().unwrap_or_default()
+        self.rows.lock().unwrap().get(&format!("{window} Tokens")).copied().unwrap_or_default()
     }
 
     fn change<T>(&self, window: &str, change: impl FnOnce(&mut Row) -> T) -> Result<T, StoreError> {
@@ -243,6 +243,21 @@ fn a_limit_that_goes_and_comes_back_goes_on_where_it_was() {
     process.rights.record();
     assert_eq!((process.report().spent, process.report().burned, again.reserved()), (48, 0, 0));
     assert_eq!(disk.row(&live.terms.window_id).granted, process.report().granted);
+}
+
+#[test]
+fn a_limit_in_another_unit_counts_from_zero_and_finds_its_old_count_again() {
+    let disk = Disk::default();
+    let mut process = Process::start(&disk, "1000 Tokens", Window::Day);
+    let live = process.live(NOON);
+    assert!(spend(&mut process, &live, 40));
+    process.snapshot = snapshot("10 Requests", Window::Day, Enforcement::Strict);
+    let calls = process.live(NOON);
+    assert_eq!(calls.spent(), 0);
+    assert!(spend(&mut process, &calls, 1));
+    process.rights.record();
+    process.snapshot = snapshot("1000 Tokens", Window::Day, Enforcement::Strict);
+    assert_eq!((process.live(NOON).spent(), process.report().burned), (40, 0));
 }
 
 #[test]

@@ -57,7 +57,7 @@ impl OpenWindow {
         let Some(open) = store.as_mut().filter(|_| wanted.terms.binding) else {
             return Self::with(key, wanted, 0, 0);
         };
-        let remembered = match open.open(&key, &wanted.terms.window_id) {
+        let remembered = match open.open(&key, &page(&wanted.terms)) {
             Ok(found) => found,
             Err(error) => {
                 // Nobody knows what was spent: nothing may be, until the store answers.
@@ -90,6 +90,12 @@ impl OpenWindow {
         self.live.terms == wanted.terms
     }
 
+    /// Whether it counts the same in the same window, under whatever terms.
+    pub(super) fn is_same(&self, wanted: &Wanted) -> bool {
+        let (mine, wanted) = (&self.live.terms, &wanted.terms);
+        mine.window_id == wanted.window_id && mine.unit == wanted.unit
+    }
+
     /// Takes an edited amount. Rights are lowered at once, in the store too.
     pub(super) fn edit(&mut self, amount: u64, store: &mut Store) {
         if self.live.amount() == amount {
@@ -117,7 +123,7 @@ impl OpenWindow {
         let Some(store) = store.as_mut().filter(|_| self.live.terms.binding && spent != self.recorded) else {
             return;
         };
-        match store.record(&self.key, &self.live.terms.window_id, spent) {
+        match store.record(&self.key, &page(&self.live.terms), spent) {
             Ok(()) => self.recorded = spent,
             Err(error) => self.complain(&error, "failed to record the spend of a budget"),
         }
@@ -126,7 +132,7 @@ impl OpenWindow {
     /// Nothing is in flight any more.
     pub(super) fn close(&mut self, store: &mut Store) {
         let Some(store) = store.as_mut().filter(|_| self.live.terms.binding) else { return };
-        if let Err(error) = store.close(&self.key, &self.live.terms.window_id, self.spent()) {
+        if let Err(error) = store.close(&self.key, &page(&self.live.terms), self.spent()) {
             self.complain(&error, "failed to close a window of a budget");
         }
     }
@@ -183,7 +189,7 @@ impl OpenWindow {
     /// Tells the store first: what is used must have been granted durably.
     fn tell(&self, store: &mut Store, total: u64) -> bool {
         let Some(store) = store else { return false };
-        match store.grant(&self.key, &self.live.terms.window_id, total) {
+        match store.grant(&self.key, &page(&self.live.terms), total) {
             Ok(()) => true,
             Err(error) => {
                 self.complain(&error, "failed to grant rights of a budget");
@@ -195,4 +201,9 @@ impl OpenWindow {
     fn complain(&self, error: &StoreError, message: &'static str) {
         tracing::error!(budget = %self.key.budget, limit = self.key.limit, %error, "{message}");
     }
+}
+
+/// What the store calls a window: a limit that is edited from USD to Requests must not take the one for the other.
+fn page(terms: &LimitTerms) -> String {
+    format!("{} {}", terms.window_id, terms.unit)
 }
