@@ -1,12 +1,13 @@
 //! Admits a call: resolves what was asked for, applies the rules, drops who cannot answer.
 
+use pointsman_config::money::Nano;
 use pointsman_config::policy::{Action, Mode, Objective, Optimizer};
 use smallvec::SmallVec;
 
-use super::decision::{Considered, Decision, Method, Outcome, PickReason, Reason, Refusal, Verdict};
+use super::decision::{Considered, Decision, Method, Need, Outcome, PickReason, Reason, Refusal, Verdict};
 use super::{View, filter};
 use crate::facts::Facts;
-use crate::snapshot::{Asked, CandMask, Rule};
+use crate::snapshot::{Asked, CandMask, Candidate, Rule};
 use crate::time::Millis;
 
 /// What [`admit`] found.
@@ -53,25 +54,46 @@ pub fn admit(f: &Facts<'_>, v: &View<'_>) -> Admit {
         return Admit::Decided(refused(v, rows, Refusal::Rule { rule }));
     }
     restrict(v, &mut rows, &ruling);
-    for (row, candidate) in rows.iter_mut().zip(&v.policy.candidates) {
-        if row.verdict == Verdict::Undecided {
-            let found = filter::unbounded(f, v, candidate)
-                .or_else(|| filter::unpriced(v, candidate))
-                .or_else(|| filter::unavailable(v, candidate.target))
-                .or_else(|| {
-                    filter::no_room(v, candidate, &row.step, filter::Ask::BeforePick).map(Reason::NoRoom)
-                });
-            if let Some(reason) = found {
-                row.verdict = Verdict::LeftOut(reason);
-            }
-        }
-    }
+    leave_out(v, &mut rows, |row, candidate| {
+        filter::unbounded(f, v, candidate)
+            .or_else(|| filter::unpriced(v, candidate))
+            .or_else(|| filter::unavailable(v, row.target))
+    });
+    let least = least(&rows);
+    leave_out(v, &mut rows, |row, candidate| {
+        filter::no_room(v, candidate, &row.step, filter::Ask::BeforePick { least }).map(Reason::NoRoom)
+    });
     let live = live(&rows);
     if live.is_empty() {
         let refusal = why_none(v, &rows);
         return Admit::Decided(refused(v, rows, refusal));
     }
     settle_without_choice(v, rows, live, ruling)
+}
+
+/// Leaves out every candidate that is still in and for which there is a reason.
+fn leave_out(
+    v: &View<'_>,
+    rows: &mut [Considered],
+    reason: impl Fn(&Considered, &Candidate) -> Option<Reason>,
+) {
+    for (row, candidate) in rows.iter_mut().zip(&v.policy.candidates) {
+        if row.verdict == Verdict::Undecided
+            && let Some(reason) = reason(row, candidate)
+        {
+            row.verdict = Verdict::LeftOut(reason);
+        }
+    }
+}
+
+/// The least worst case among the candidates that are still in, unit by unit.
+fn least(rows: &[Considered]) -> Need {
+    let most = Need { cost: Nano::MAX, tokens: u64::MAX, requests: u64::MAX };
+    rows.iter().filter(|row| row.verdict == Verdict::Undecided).fold(most, |least, row| Need {
+        cost: least.cost.min(row.step.bound.cost),
+        tokens: least.tokens.min(row.step.bound.tokens),
+        requests: least.requests.min(row.step.bound.requests),
+    })
 }
 
 /// A disabled policy and a named model need no choice.

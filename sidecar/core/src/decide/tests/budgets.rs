@@ -27,9 +27,11 @@ fn budgets_degrade_reject_or_only_say_so() {
     let quality = || PolicyConfig { objective: Objective::Quality, ..policy() };
     // The worst case of a call: 400 + 500 tokens; 0.009, 0.0018, 0.00018 USD.
     for (on_exhausted, room, expected) in [
-        (OnExhausted::Degrade, 9_000_000, "large > medium > small: picked"),
-        (OnExhausted::Degrade, 8_999_999, "medium > small: budget"),
-        (OnExhausted::Degrade, 200_000, "small: budget"),
+        // Dear ones need room for eight of their calls, the cheapest for one.
+        (OnExhausted::Degrade, 72_000_000, "large > medium > small: picked"),
+        (OnExhausted::Degrade, 71_999_999, "medium > small: budget"),
+        (OnExhausted::Degrade, 14_399_999, "small: budget"),
+        (OnExhausted::Degrade, 180_000, "small: budget"),
         (OnExhausted::Degrade, 0, "Budget shop/b is used up."),
         (OnExhausted::Reject, 8_999_999, "Budget shop/b is used up."),
         (OnExhausted::Notify, 0, "large > medium > small: picked"),
@@ -46,7 +48,7 @@ fn budgets_degrade_reject_or_only_say_so() {
 fn only_a_candidate_that_the_bounds_allow_is_missed_for_want_of_money() {
     // The large model is too dear for the policy; the medium one has no room.
     let strategy = Strategy { max_cost_per_call: Nano::parse_usd("0.001").ok(), ..Strategy::default() };
-    for (room, expected) in [(200_000, "small: budget"), (9_000_000, "medium > small: picked")] {
+    for (room, expected) in [(200_000, "small: budget"), (14_400_000, "medium > small: picked")] {
         let mut world = World::new(with_strategy(Objective::Quality, strategy.clone()));
         world.put(Kind::Budget, "b", Compiled::Budget(budget("1 USD", OnExhausted::Degrade)));
         let snapshot = world.snapshot();
