@@ -39,6 +39,8 @@ pub struct View<'a> {
     pub health: &'a dyn Fn(usize) -> HealthRow,
     /// What is left of each limit of the snapshot, by index, in its own unit; none where the limit refuses nothing.
     pub room: &'a dyn Fn(usize) -> Option<u64>,
+    /// Calls that are being answered now, this one left out.
+    pub in_flight: u64,
     /// The policy's shadow price in quality per USD.
     pub lambda: f64,
     /// The moment of the decision.

@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
 use std::time::Instant;
 
 use pointsman_config::money::Nano;
@@ -53,6 +54,7 @@ pub(crate) fn decide(
         asked: route.asked,
         health: &|target| plane.health(target, now),
         room: &|limit| plane.room(limit),
+        in_flight: data.shared.in_flight.load(Relaxed) as u64,
         lambda: lambda(snapshot, policy, &plane.policies[route.policy].live, &facts),
         now,
     };

@@ -43,26 +43,24 @@ pub(super) fn unavailable(v: &View<'_>, target: usize) -> Option<Reason> {
     }
 }
 
-/// A dear candidate is left out when a limit has no room for so many of its worst cases: it would hold what several
-/// cheap calls could use, and calls at the same time would be refused although money is left.
-const DEAR_CALLS_THAT_FIT: u64 = 8;
-
 /// The first limit that does not let this candidate pass.
 ///
 /// A budget that only notifies, or that hands out no rights yet, lets everything pass. Under `Reject` the candidate
-/// stays in, so that it may be picked and then refused. Under `Degrade` dear candidates fall away before cheap ones.
+/// stays in, so that it may be picked and then refused. Under `Degrade` a dear candidate must
+/// leave room for the cheapest one to answer every call in flight, so that few do not hold what many could use.
 pub(super) fn no_room(v: &View<'_>, candidate: &Candidate, step: &Step, ask: Ask) -> Option<usize> {
     candidate.limits.iter().find_map(|&i| {
         let limit = &v.snapshot.limits[i];
         let budget = &v.snapshot.budgets[limit.budget].config;
         let binding = binds(v.snapshot, limit);
         let unit = limit.config.amount.unit;
-        let (in_question, calls) = match ask {
+        let (in_question, kept) = match ask {
             Ask::BeforePick { least } => {
                 let is_dear = step.bound.of(unit) > least.of(unit);
-                (budget.on_exhausted == OnExhausted::Degrade, if is_dear { DEAR_CALLS_THAT_FIT } else { 1 })
+                let kept = if is_dear { least.of(unit).saturating_mul(v.in_flight) } else { 0 };
+                (budget.on_exhausted == OnExhausted::Degrade, kept)
             }
-            Ask::OfPick => (true, 1),
+            Ask::OfPick => (true, 0),
         };
         if !binding || !in_question {
             return None;
@@ -72,7 +70,7 @@ pub(super) fn no_room(v: &View<'_>, candidate: &Candidate, step: &Step, ask: Ask
             Enforcement::Strict | Enforcement::Soft => step.bound,
         };
         let room = (v.room)(i)?;
-        (need.of(unit).saturating_mul(calls) > room).then_some(i)
+        (need.of(unit).saturating_add(kept) > room).then_some(i)
     })
 }
 

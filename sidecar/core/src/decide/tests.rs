@@ -104,6 +104,7 @@ struct Call<'a> {
     needs: Capabilities,
     health: [HealthRow; 3],
     room: Option<u64>,
+    in_flight: u64,
     lambda: f64,
 }
 
@@ -118,6 +119,7 @@ impl Default for Call<'_> {
             needs: Capabilities::default(),
             health: [HealthRow::Healthy; 3],
             room: None,
+            in_flight: 0,
             lambda: 0.0,
         }
     }
@@ -134,6 +136,7 @@ fn run(snapshot: &Snapshot, call: &Call<'_>) -> Decision {
         asked: route.asked,
         health: &health,
         room: &room,
+        in_flight: call.in_flight,
         lambda: call.lambda,
         now: Millis(1000),
     };
@@ -456,6 +459,7 @@ fn scores_that_are_not_probabilities_are_replaced_by_the_prior() {
         asked: route.asked,
         health: &|_| HealthRow::Healthy,
         room: &|_| None,
+        in_flight: 0,
         lambda: 0.0,
         now: Millis(0),
     };

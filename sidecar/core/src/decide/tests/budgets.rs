@@ -27,11 +27,9 @@ fn budgets_degrade_reject_or_only_say_so() {
     let quality = || PolicyConfig { objective: Objective::Quality, ..policy() };
     // The worst case of a call: 400 + 500 tokens; 0.009, 0.0018, 0.00018 USD.
     for (on_exhausted, room, expected) in [
-        // Dear ones need room for eight of their calls, the cheapest for one.
-        (OnExhausted::Degrade, 72_000_000, "large > medium > small: picked"),
-        (OnExhausted::Degrade, 71_999_999, "medium > small: budget"),
-        (OnExhausted::Degrade, 14_399_999, "small: budget"),
-        (OnExhausted::Degrade, 180_000, "small: budget"),
+        (OnExhausted::Degrade, 9_000_000, "large > medium > small: picked"),
+        (OnExhausted::Degrade, 8_999_999, "medium > small: budget"),
+        (OnExhausted::Degrade, 200_000, "small: budget"),
         (OnExhausted::Degrade, 0, "Budget shop/b is used up."),
         (OnExhausted::Reject, 8_999_999, "Budget shop/b is used up."),
         (OnExhausted::Notify, 0, "large > medium > small: picked"),
@@ -45,10 +43,30 @@ fn budgets_degrade_reject_or_only_say_so() {
 }
 
 #[test]
+fn a_dear_candidate_leaves_room_for_the_cheapest_to_answer_the_calls_in_flight() {
+    let quality = PolicyConfig { objective: Objective::Quality, ..policy() };
+    let mut world = World::new(quality);
+    world.put(Kind::Budget, "b", Compiled::Budget(budget("1 USD", OnExhausted::Degrade)));
+    let snapshot = world.snapshot();
+    // Ten calls of the small model may need 0.0018 USD, as much as one of the medium one.
+    for (room, expected) in [
+        (10_800_000, "large > medium > small: picked"),
+        (10_799_999, "medium > small: budget"),
+        (3_600_000, "medium > small: budget"),
+        (3_599_999, "small: budget"),
+        (180_000, "small: budget"),
+        (179_999, "Budget shop/b is used up."),
+    ] {
+        let call = Call { room: Some(room), in_flight: 10, ..Call::default() };
+        assert_eq!(told(&snapshot, &run(&snapshot, &call)), expected, "{room}");
+    }
+}
+
+#[test]
 fn only_a_candidate_that_the_bounds_allow_is_missed_for_want_of_money() {
     // The large model is too dear for the policy; the medium one has no room.
     let strategy = Strategy { max_cost_per_call: Nano::parse_usd("0.001").ok(), ..Strategy::default() };
-    for (room, expected) in [(200_000, "small: budget"), (14_400_000, "medium > small: picked")] {
+    for (room, expected) in [(200_000, "small: budget"), (9_000_000, "medium > small: picked")] {
         let mut world = World::new(with_strategy(Objective::Quality, strategy.clone()));
         world.put(Kind::Budget, "b", Compiled::Budget(budget("1 USD", OnExhausted::Degrade)));
         let snapshot = world.snapshot();
