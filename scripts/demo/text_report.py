@@ -1,6 +1,7 @@
 """The report as people read it in the terminal."""
 
 import textwrap
+from pathlib import Path
 
 import explain
 from settings import DARK_FROM, DARK_PROVIDER, DARK_UNTIL
@@ -109,6 +110,7 @@ def explained(facts):
 
 
 def now_you(binary):
+    binary = binary.replace(str(Path.home()), "~", 1)
     say("NOW YOU")
     for command, what in [
         ("make run", "the same, left running"),
