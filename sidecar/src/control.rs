@@ -22,7 +22,7 @@ use crate::link;
 use crate::listen::patience::Patience;
 use crate::listen::{accept, admin};
 use crate::plane::build::Ground;
-use crate::plane::live::Live;
+use crate::plane::live::{Live, TargetLive};
 use crate::pool::{Origins, Tls};
 use crate::rights::{LimitReport, Rights};
 use crate::secret::{Credential, Credentials};
@@ -156,7 +156,7 @@ impl Control {
             problems.extend(found);
             changed |= self.objects.apply(entry) == Took::Changed;
         }
-        self.replace_credentials(credentials);
+        let renewed = self.replace_credentials(credentials);
         if changed && let Some(state) = &self.state {
             state.save(&self.objects);
         }
@@ -164,12 +164,19 @@ impl Control {
             self.shared.telemetry.nacks.inc();
         }
         self.publish();
+        // Only now do calls carry the new keys: forgiven earlier, a target would be refused once more with the old one.
+        renewed.iter().for_each(|target| target.health().on_new_credential());
         Applied { problems }
     }
 
     /// A bad object is held back, so that its last good version goes on.
     fn judge(&mut self, entry: Entry) -> (Entry, Vec<Problem>) {
-        let EntryState::Valid(compiled) = &entry.state else { return (entry, Vec::new()) };
+        let EntryState::Valid(compiled) = &entry.state else {
+            if let EntryState::Invalid { message } = &entry.state {
+                tracing::warn!(object = %entry.key, problem = message, "object invalid; its last good version serves on");
+            }
+            return (entry, Vec::new());
+        };
         let mut problems = check::problems(&entry.key, compiled, self.rights.has_store());
         if problems.is_empty()
             && let Compiled::Provider(provider) = compiled
@@ -182,16 +189,19 @@ impl Control {
         (Entry { state, ..entry }, problems)
     }
 
-    fn replace_credentials(&mut self, credentials: Vec<Credential>) {
+    /// Takes the keys in; returns the targets whose key is another one now.
+    fn replace_credentials(&mut self, credentials: Vec<Credential>) -> Vec<Arc<TargetLive>> {
+        let mut renewed = Vec::new();
         let before = self.credentials.clone();
         self.credentials.replace(credentials);
         for object in self.objects.iter() {
             let Compiled::Provider(provider) = &object.compiled else { continue };
             let Some(name) = &provider.credential else { continue };
             let same = before.get(name).map(|c| &c.secret) == self.credentials.get(name).map(|c| &c.secret);
-            let of_it = self.live.targets.iter().filter(|(key, _)| key.provider == object.key.name);
-            of_it.filter(|_| !same).for_each(|(_, live)| live.health().on_new_credential());
+            let of_it = self.live.targets.iter().filter(|(key, _)| !same && key.provider == object.key.name);
+            renewed.extend(of_it.map(|(_, live)| live.clone()));
         }
+        renewed
     }
 
     /// Swaps in a plane of the present objects.
