@@ -118,18 +118,25 @@ fn values(comparison: &Comparison, target: &str, key: &str) -> Vec<f64> {
     comparison.targets.get(target).and_then(|figures| figures.get(key)).cloned().unwrap_or_default()
 }
 
-/// Round by round; a round in which noise swallowed either side (not above zero) says nothing.
+/// Round by round; a round in which noise swallowed either side (not above zero) says nothing, and most such rounds
+/// leave nothing to say.
 fn ratios(comparison: &Comparison, key: &str, of: &str, to: &str) -> String {
     let pairs: Vec<_> = values(comparison, of, key).into_iter().zip(values(comparison, to, key)).collect();
     let said = pairs.iter().filter(|(of, to)| *of > 0.0 && *to > 0.0);
     let ratios: Vec<f64> = said.map(|(of, to)| of / to).collect();
-    let lost = match pairs.len() - ratios.len() {
-        0 => String::new(),
-        lost => format!(" ({lost} of {} rounds lost in noise)", pairs.len()),
-    };
+    if ratios.len() * 2 < pairs.len() {
+        return "lost in noise".to_owned();
+    }
     match spread(&ratios) {
-        Some([low, middle, high]) if ratios.len() > 1 => format!("{middle:.2} [{low:.2}-{high:.2}]{lost}"),
-        Some([_, middle, _]) => format!("{middle:.2}{lost}"),
+        Some([low, middle, high]) if ratios.len() > 1 => {
+            let rounds = if ratios.len() < pairs.len() {
+                format!(" in {} rounds", ratios.len())
+            } else {
+                String::new()
+            };
+            format!("{middle:.2} [{low:.2}-{high:.2}]{rounds}")
+        }
+        Some([_, middle, _]) => format!("{middle:.2}"),
         None => "-".to_owned(),
     }
 }
