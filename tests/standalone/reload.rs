@@ -86,6 +86,24 @@ async fn a_folder_that_is_broken_from_the_start_serves_what_is_whole() -> anyhow
 }
 
 #[tokio::test]
+async fn a_budget_that_is_broken_from_the_start_is_not_served_around() -> anyhow::Result<()> {
+    let provider = Provider::start();
+    let world = World::of(&provider)?;
+    for limits in [
+        "[{name: day, amount: 5, window: Day}]",
+        "[{name: day, amount: 5 USD, window: Day, timeZone: Moon/Crater}]",
+    ] {
+        let budget = format!(
+            "apiVersion: pointsman.dev/v1alpha1\nkind: Budget\nmetadata: {{name: held}}\nspec: {{limits: {limits}}}\n"
+        );
+        world.write("held.yaml", &budget)?;
+        let failed = Gateway::start(&world).await.map(drop).unwrap_err();
+        assert!(format!("{failed:#}").contains("Budget default/held would not be held"), "{failed:#}");
+    }
+    Ok(())
+}
+
+#[tokio::test]
 async fn a_call_that_runs_while_everything_changes_is_answered() -> anyhow::Result<()> {
     use pointsman_test_support::provider::{Fault, Point};
     let provider = Provider::start();

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::fmt::Write;
 use std::path::PathBuf;
 
-use pointsman_config::entry::Entry;
+use pointsman_config::entry::{Entry, State};
 use pointsman_config::provider::CredentialName;
 use pointsman_sidecar::{Credential, Secret, Update};
 
@@ -99,6 +99,24 @@ impl Loaded {
             entries: self.entries.clone(),
             credentials: self.credentials.iter().map(credential).collect(),
         }
+    }
+
+    /// A budget that nobody would hold: its mistakes keep it from being served, and no good version of it is.
+    pub(crate) fn unheld_budget(&self) -> Option<&str> {
+        let titles = self
+            .problems
+            .iter()
+            .filter(|p| p.severity != Severity::Warning)
+            .filter_map(|p| p.object.as_deref());
+        titles.filter(|title| title.starts_with("Budget ")).find(|title| !self.serves(title))
+    }
+
+    fn serves(&self, title: &str) -> bool {
+        let valid = |entry: &&Entry| matches!(entry.state, State::Valid(_));
+        self.entries
+            .iter()
+            .filter(valid)
+            .any(|entry| title == format!("{:?} {}", entry.key.kind, entry.key.name))
     }
 
     /// What is wrong, for people; none when nothing is.
