@@ -11,7 +11,7 @@ use pointsman_config::provider::Capabilities;
 use pointsman_core::decide::{Admit, Decision, Method, ScoreMethod, Scores, View, admit, decide as choose};
 use pointsman_core::facts::{Facts, Text};
 use pointsman_core::shadow;
-use pointsman_core::snapshot::{Policy, Snapshot, default_optimizer};
+use pointsman_core::snapshot::{Policy, Snapshot};
 use pointsman_wire::openai::request::ChatRequest;
 
 use crate::data::Data;
@@ -92,8 +92,8 @@ fn priced(policy: &Policy, decision: &Decision) -> Option<(Nano, Nano)> {
 /// The policy's shadow price; the first call of a policy finds where to start.
 fn lambda(snapshot: &Snapshot, policy: &Policy, live: &PolicyLive, facts: &Facts<'_>) -> f64 {
     let known = live.lambda();
-    let wanted = default_optimizer(&policy.config, policy.config.objective) == Optimizer::ShadowPrice;
-    let Some(target) = spend_target(policy).filter(|_| known == 0.0 && wanted) else { return known };
+    // A rule may ask for the price where the policy itself does not.
+    let Some(target) = spend_target(policy).filter(|_| known == 0.0) else { return known };
     let candidates: Vec<(f64, f64)> = policy
         .candidates
         .iter()
