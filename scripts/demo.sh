@@ -42,7 +42,14 @@ binary_file=$(mktemp)
 child=
 trap 'rm -f "$binary_file"' EXIT
 # A shell notices a signal only between commands, or while it waits: so the long steps run beside it.
-trap '[ -z "$child" ] || kill "$child" 2>/dev/null || true; wait; echo "Interrupted. Stopped everything that was started."; exit 130' INT TERM HUP
+interrupted() {
+  trap '' INT TERM HUP
+  [ -z "$child" ] || kill "$child" 2>/dev/null || true
+  wait
+  echo "Interrupted. Stopped everything that was started."
+  exit 130
+}
+trap interrupted INT TERM HUP
 beside() {
   "$@" &
   child=$!
