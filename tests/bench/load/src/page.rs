@@ -79,10 +79,13 @@ fn compared(comparison: &Comparison) -> String {
     );
     for row in &ROWS {
         let ratio = |of: &str, to: &str| ratios(comparison, row.key, of, to);
-        let scale =
-            spread(&values(comparison, "bare", row.key)).map_or("-".to_owned(), |[low, middle, high]| {
+        let scale = match spread(&values(comparison, "bare", row.key)) {
+            Some([low, middle, high]) if low > 0.0 => {
                 format!("{} [{}-{}] {}", figure(middle), figure(low), figure(high), row.unit)
-            });
+            }
+            Some(_) => "lost in noise".to_owned(),
+            None => "-".to_owned(),
+        };
         text.push_str(&format!(
             "| {} | {} | {} | {} | {scale} |\n",
             row.words,
