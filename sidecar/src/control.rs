@@ -256,7 +256,7 @@ impl Control {
     fn totals(&self) -> Totals {
         let mut totals = Totals { refused: self.shared.refused.load(Relaxed), ..Totals::default() };
         for counters in self.live.counters.values() {
-            counters.report().iter().for_each(|(_, counted)| totals.add(counted));
+            totals.add(&counters.total());
         }
         totals
     }

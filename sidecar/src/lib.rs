@@ -38,4 +38,4 @@ pub use pool::TlsError;
 pub use rights::{LimitReport, OpenedWindow, RightsStore, StoreError};
 pub use secret::{Credential, Secret};
 pub use simulated::SimulatedAddress;
-pub use usage::{LATENCY_BOUNDS_MS, Totals};
+pub use usage::Totals;

@@ -24,8 +24,11 @@ pub use store::{OpenedWindow, RightsStore, StoreError};
 use self::window::OpenWindow;
 use crate::plane::LimitPart;
 
-/// Windows whose last figures are still reported after everything in them has settled.
-const REPORTED_AFTER_CLOSE: usize = 64;
+/// Windows of a limit whose last figures are still reported after everything in them has settled: the operator takes the
+/// present window and the one before.
+const REPORTED_PER_LIMIT: usize = 2;
+/// The same over all limits: budgets come and go.
+const REPORTED_AFTER_CLOSE: usize = 4096;
 
 /// One limit in one window, as it is reported.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -77,15 +80,26 @@ impl Rights {
     pub(crate) fn part(&mut self, snapshot: &Snapshot, limit: usize, now: Timestamp) -> LimitPart {
         let known = &snapshot.limits[limit];
         let wanted = window::Wanted::of(snapshot, limit, now);
-        let current = self.open.remove(&known.key).or_else(|| self.take_back(&known.key, &wanted));
-        let current = current.filter(|window| window.opened);
+        let open = self.open.remove(&known.key).filter(|window| window.opened);
+        let (current, busy) = match open {
+            Some(over) if !over.is_same(&wanted) => {
+                let busy = over.live.spent() > 0;
+                self.closing.push(over);
+                (self.take_back(&known.key, &wanted), busy)
+            }
+            Some(current) => (Some(current), false),
+            None => (self.take_back(&known.key, &wanted), false),
+        };
         let window = match current {
             Some(mut current) if current.is(&wanted) => {
                 current.edit(wanted.amount, &mut self.store);
                 current
             }
-            Some(old) => self.replace(old, wanted),
-            None => OpenWindow::open(known.key.clone(), wanted, 0, &mut self.store),
+            Some(old) => OpenWindow::carry(&old, wanted, &mut self.store),
+            None => {
+                let before = self.take_closed(&known.key, &wanted);
+                OpenWindow::open(known.key.clone(), wanted, before, busy, &mut self.store)
+            }
         };
         let part = window.part();
         self.open.insert(known.key.clone(), window);
@@ -109,10 +123,7 @@ impl Rights {
                 continue;
             }
             window.close(store);
-            self.closed.push_back(window.report());
-        }
-        while self.closed.len() > REPORTED_AFTER_CLOSE {
-            self.closed.pop_front();
+            keep(&mut self.closed, window.report());
         }
     }
 
@@ -151,20 +162,34 @@ impl Rights {
     /// A limit that went and came back within its window goes on where it was: to the store, a window that is opened twice
     /// looks like one whose process died.
     fn take_back(&mut self, key: &LimitKey, wanted: &window::Wanted) -> Option<OpenWindow> {
-        let same = |window: &OpenWindow| window.key == *key && window.is_same(wanted);
+        let same = |window: &OpenWindow| window.key == *key && window.is_same(wanted) && window.opened;
         let at = self.closing.iter().position(same)?;
         Some(self.closing.remove(at))
     }
 
-    fn replace(&mut self, old: OpenWindow, wanted: window::Wanted) -> OpenWindow {
-        let key = old.key.clone();
-        if old.is_same(&wanted) {
-            // Only the enforcement changed. What is in flight counts at its reservation until the window ends.
-            let carried = old.live.spent().saturating_add(old.live.reserved());
-            return OpenWindow::carry(key, wanted, carried, old.burned, &mut self.store);
-        }
-        let busy = u64::from(old.live.spent() > 0);
-        self.closing.push(old);
-        OpenWindow::open(key, wanted, busy, &mut self.store)
+    /// What the same window had counted when everything in it had settled: it goes on from there, because the larger of
+    /// two rows of one window is not their sum.
+    fn take_closed(&mut self, key: &LimitKey, wanted: &window::Wanted) -> Option<LimitReport> {
+        let (window_id, unit) = (&wanted.terms.window_id, wanted.terms.unit);
+        let same = |row: &LimitReport| row.key == *key && row.window_id == *window_id && row.unit == unit;
+        let at = self.closed.iter().position(same)?;
+        self.closed.remove(at)
     }
+}
+
+/// Keeps a row to report. One in which nothing was counted says nothing.
+fn keep(closed: &mut VecDeque<LimitReport>, row: LimitReport) {
+    if row.spent == 0 && row.uncertain == 0 {
+        return;
+    }
+    let of_it = |known: &LimitReport| known.key == row.key;
+    if closed.iter().filter(|known| of_it(known)).count() >= REPORTED_PER_LIMIT
+        && let Some(oldest) = closed.iter().position(of_it)
+    {
+        closed.remove(oldest);
+    }
+    if closed.len() >= REPORTED_AFTER_CLOSE {
+        closed.pop_front();
+    }
+    closed.push_back(row);
 }

@@ -8,16 +8,14 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
+use pointsman_config::latency::LATENCY_BOUNDS_MS;
 use pointsman_config::money::Nano;
 use pointsman_core::account::Charge;
 
-/// Upper bounds of the latency buckets in milliseconds, those of `gen_ai.client.operation.duration`; one more bucket
-/// holds the rest.
-pub const LATENCY_BOUNDS_MS: [u64; 14] =
-    [10, 20, 40, 80, 160, 320, 640, 1_280, 2_560, 5_120, 10_240, 20_480, 40_960, 81_920];
-
 const BUCKETS: usize = LATENCY_BOUNDS_MS.len() + 1;
 const SECONDS_PER_DAY: i64 = 86_400;
+/// Days whose figures are still reported; the operator asks for two.
+const DAYS_REPORTED: usize = 4;
 
 /// A UTC day, counted from 1970.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -76,7 +74,10 @@ pub(crate) struct CallCounters {
 struct Closed {
     /// The day in each open place.
     days: [Option<Day>; 2],
+    /// The newest last.
     before: Vec<(Day, Counted)>,
+    /// The days before those.
+    long_ago: Counted,
 }
 
 impl Tally {
@@ -122,12 +123,29 @@ impl Tally {
     }
 }
 
+impl Counted {
+    fn add(&mut self, other: &Self) {
+        self.requests += other.requests;
+        self.routed += other.routed;
+        self.failures += other.failures;
+        self.fallbacks += other.fallbacks;
+        self.input += other.input;
+        self.output += other.output;
+        self.cost = self.cost.saturating_add(other.cost);
+        self.uncertain = self.uncertain.saturating_add(other.uncertain);
+        self.latency.iter_mut().zip(other.latency).for_each(|(mine, theirs)| *mine += theirs);
+    }
+}
+
 impl CallCounters {
     /// Counters that start on `day`.
     pub(crate) fn new(day: Day) -> Self {
         let mut days = [None; 2];
         days[Self::place(day)] = Some(day);
-        Self { open: Default::default(), closed: Mutex::new(Closed { days, before: Vec::new() }) }
+        Self {
+            open: Default::default(),
+            closed: Mutex::new(Closed { days, before: Vec::new(), long_ago: Counted::default() }),
+        }
     }
 
     /// The tally of a day that is open: today, or yesterday for a call that began then.
@@ -146,13 +164,25 @@ impl CallCounters {
             let counted = self.open[place].read();
             if counted != Counted::default() {
                 closed.before.push((old, counted));
+                if closed.before.len() > DAYS_REPORTED {
+                    let (_, oldest) = closed.before.remove(0);
+                    closed.long_ago.add(&oldest);
+                }
             }
             self.open[place].clear();
         }
         closed.days[place] = Some(day);
     }
 
-    /// Every day on which something was counted.
+    /// Everything since the start.
+    pub(crate) fn total(&self) -> Counted {
+        let days = self.report();
+        let mut total = self.closed.lock().unwrap_or_else(PoisonError::into_inner).long_ago.clone();
+        days.iter().for_each(|(_, counted)| total.add(counted));
+        total
+    }
+
+    /// The last days on which something was counted.
     pub(crate) fn report(&self) -> Vec<(Day, Counted)> {
         let closed = self.closed.lock().unwrap_or_else(PoisonError::into_inner);
         let open = (0..2).filter_map(|place| Some((closed.days[place]?, self.open[place].read())));
@@ -227,6 +257,17 @@ mod tests {
         costs.sort();
         let expected = [("2026-11-23", 3), ("2026-11-24", 10), ("2026-11-25", 100)];
         assert_eq!(costs, expected.map(|(day, cost)| (day.to_owned(), cost)));
+    }
+
+    #[test]
+    fn a_year_is_reported_by_its_last_days_and_counted_whole() {
+        let first = Day::of("2026-01-01T00:00:00Z".parse().unwrap());
+        let counters = CallCounters::new(first);
+        for day in (0..365).map(|later| Day(first.0 + later)) {
+            counters.turn_to(day);
+            counters.on(day).charge(&charge(1));
+        }
+        assert_eq!((counters.report().len(), counters.total().cost), (DAYS_REPORTED + 2, 365));
     }
 
     #[test]

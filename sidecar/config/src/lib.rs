@@ -12,6 +12,7 @@ pub mod amount;
 pub mod budget;
 pub mod duration;
 pub mod entry;
+pub mod latency;
 pub mod money;
 pub mod objects;
 pub mod policy;

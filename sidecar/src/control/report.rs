@@ -90,6 +90,7 @@ fn limit(report: LimitReport) -> LimitCounts {
         spent: report.spent,
         uncertain: report.uncertain,
         reserved: report.reserved,
+        unit: report.unit.to_string(),
     }
 }
 

@@ -74,6 +74,10 @@ impl RightsStore for Disk {
 }
 
 fn snapshot(amount: &str, window: Window, enforcement: Enforcement) -> Snapshot {
+    world(amount, window, enforcement, Source::Local)
+}
+
+fn world(amount: &str, window: Window, enforcement: Enforcement, rights: Source) -> Snapshot {
     let budget = BudgetConfig {
         owner: None,
         selector: BudgetSelector::default(),
@@ -85,7 +89,7 @@ fn snapshot(amount: &str, window: Window, enforcement: Enforcement) -> Snapshot 
         }],
         enforcement,
         on_exhausted: OnExhausted::Degrade,
-        rights: Source::Local,
+        rights,
     };
     let mut objects = Objects::default();
     let key = Key { kind: Kind::Budget, name: Name::new("shop", "month") };
@@ -270,4 +274,80 @@ fn without_a_store_that_answers_nothing_may_be_spent() {
     *disk.broken.lock().unwrap() = false;
     let live = process.live(NOON);
     assert!(spend(&mut process, &live, 1));
+}
+
+/// A process that only counts, as in a cluster.
+fn counting() -> Process {
+    let snapshot = world("1000 Tokens", Window::Day, Enforcement::Strict, Source::CountingOnly);
+    Process { rights: Rights::new(None), snapshot }
+}
+
+fn rows(process: &Process) -> Vec<(u64, u64)> {
+    process.rights.report_with_past().into_iter().map(|row| (row.spent, row.uncertain)).collect()
+}
+
+#[test]
+fn a_limit_that_only_counts_and_comes_back_after_everything_settled_is_one_row() {
+    let mut process = counting();
+    let live = process.live(NOON);
+    assert!(spend(&mut process, &live, 40));
+    let unsure = reserve(std::slice::from_ref(&live), &step(8)).unwrap();
+    settle(unsure, None, Settlement::Counted(Usage { output: 5, ..Usage::default() }));
+    let (spent, uncertain) = (process.report().spent, process.report().uncertain);
+    assert!(uncertain > 0);
+    process.rights.retain(&Snapshot::build(&Objects::default()));
+    process.rights.record();
+    assert_eq!(rows(&process), [(spent, uncertain)]);
+    let again = process.live(NOON);
+    assert!(spend(&mut process, &again, 2));
+    assert_eq!(rows(&process), [(spent + 2, uncertain)]);
+}
+
+#[test]
+fn a_clock_that_goes_back_over_midnight_goes_on_with_the_old_window() {
+    let mut process = counting();
+    let today = process.live(NOON);
+    assert!(spend(&mut process, &today, 40));
+    process.live("2026-11-22T00:00:01Z");
+    process.rights.record();
+    let again = process.live("2026-11-21T23:59:59Z");
+    assert!(spend(&mut process, &again, 2));
+    assert_eq!(process.report().spent, 42);
+}
+
+#[test]
+fn an_edited_enforcement_of_a_limit_that_only_counts_changes_no_figure() {
+    let mut process = counting();
+    let live = process.live(NOON);
+    let in_flight = reserve(std::slice::from_ref(&live), &step(100)).unwrap();
+    process.snapshot = world("1000 Tokens", Window::Day, Enforcement::Soft, Source::CountingOnly);
+    process.live(NOON);
+    settle(in_flight, None, Settlement::Usage(Usage { output: 7, ..Usage::default() }));
+    assert_eq!(rows(&process), [(7, 0)]);
+}
+
+#[test]
+fn a_window_that_could_not_be_opened_is_not_closed_over_what_the_store_knows() {
+    let disk = Disk::default();
+    let mut process = Process::start(&disk, "1000 Tokens", Window::Day);
+    let live = process.live(NOON);
+    assert!(spend(&mut process, &live, 40));
+    process.rights.close();
+    *disk.broken.lock().unwrap() = true;
+    let mut process = Process::start(&disk, "1000 Tokens", Window::Day);
+    process.live(NOON);
+    *disk.broken.lock().unwrap() = false;
+    process.rights.close();
+    assert_eq!(disk.row(&live.terms.window_id).spent, 40);
+}
+
+#[test]
+fn windows_that_are_over_are_reported_twice_per_limit_and_the_older_ones_no_more() {
+    let mut process = counting();
+    for day in 21..=25 {
+        let live = process.live(&format!("2026-11-{day}T12:00:00Z"));
+        assert!(spend(&mut process, &live, day));
+        process.rights.record();
+    }
+    assert_eq!(rows(&process), [(23, 0), (24, 0), (25, 0)]);
 }

@@ -10,7 +10,7 @@ use pointsman_core::decide::binds;
 use pointsman_core::snapshot::{LimitKey, Snapshot};
 
 use super::{LimitReport, Store, StoreError, block};
-use crate::plane::LimitPart;
+use crate::plane::{LimitPart, Told};
 
 /// What a limit should be at a moment.
 pub(super) struct Wanted {
@@ -30,6 +30,8 @@ pub(super) struct OpenWindow {
     pub(super) opened: bool,
     zone: TimeZone,
     recorded: u64,
+    /// Estimated before this window was opened again.
+    uncertain_before: u64,
 }
 
 impl Wanted {
@@ -51,11 +53,19 @@ impl Wanted {
 impl OpenWindow {
     /// Opens a window with what the store remembers of it. A window that follows a busy one gets its first block at once,
     /// and so does the first of the process; others wait for their first call.
-    pub(super) fn open(key: LimitKey, wanted: Wanted, busy: u64, store: &mut Store) -> Self {
-        let first = busy > 0
-            || wanted.span.end.is_none_or(|end| end.duration_since(wanted.span.start).as_hours() > 0);
+    /// `before` is what this process counted in it before, which a store knows better.
+    pub(super) fn open(
+        key: LimitKey,
+        wanted: Wanted,
+        before: Option<LimitReport>,
+        busy: bool,
+        store: &mut Store,
+    ) -> Self {
+        let first =
+            busy || wanted.span.end.is_none_or(|end| end.duration_since(wanted.span.start).as_hours() > 0);
         let Some(open) = store.as_mut().filter(|_| wanted.terms.binding) else {
-            return Self::with(key, wanted, 0, 0);
+            let (spent, uncertain_before) = before.map_or((0, 0), |row| (row.spent, row.uncertain));
+            return Self { uncertain_before, ..Self::with(key, wanted, spent, 0) };
         };
         let remembered = match open.open(&key, &page(&wanted.terms)) {
             Ok(found) => found,
@@ -72,9 +82,11 @@ impl OpenWindow {
         window
     }
 
-    /// The same window under other terms.
-    pub(super) fn carry(key: LimitKey, wanted: Wanted, used: u64, burned: u64, store: &mut Store) -> Self {
-        let mut window = Self::with(key, wanted, used - burned.min(used), burned);
+    /// The same window under other terms. What is in flight counts at its reservation until the window ends.
+    pub(super) fn carry(old: &Self, wanted: Wanted, store: &mut Store) -> Self {
+        let used = old.live.spent().saturating_add(old.live.reserved());
+        let opened = Self::with(old.key.clone(), wanted, used - old.burned.min(used), old.burned);
+        let mut window = Self { uncertain_before: old.uncertain(), ..opened };
         window.grant(store);
         window
     }
@@ -82,12 +94,23 @@ impl OpenWindow {
     fn with(key: LimitKey, wanted: Wanted, spent: u64, burned: u64) -> Self {
         let Wanted { terms, amount, span, zone } = wanted;
         let live = LimitLive::new(terms, amount, spent.saturating_add(burned));
-        Self { key, live: Arc::new(live), span, burned, opened: true, zone, recorded: spent }
+        Self {
+            key,
+            live: Arc::new(live),
+            span,
+            burned,
+            opened: true,
+            zone,
+            recorded: spent,
+            uncertain_before: 0,
+        }
     }
 
-    /// Whether this is the window that is wanted, whatever its amount.
+    /// Whether this is the window that is wanted, whatever its amount. Where nothing is refused, nothing depends on the
+    /// enforcement.
     pub(super) fn is(&self, wanted: &Wanted) -> bool {
-        self.live.terms == wanted.terms
+        let only_counts = !self.live.terms.binding && !wanted.terms.binding;
+        self.live.terms == wanted.terms || (only_counts && self.is_same(wanted))
     }
 
     /// Whether it counts the same in the same window, under whatever terms.
@@ -129,9 +152,9 @@ impl OpenWindow {
         }
     }
 
-    /// Nothing is in flight any more.
+    /// Nothing is in flight any more. Of a window that could not be opened the store knows better.
     pub(super) fn close(&mut self, store: &mut Store) {
-        let Some(store) = store.as_mut().filter(|_| self.live.terms.binding) else { return };
+        let Some(store) = store.as_mut().filter(|_| self.live.terms.binding && self.opened) else { return };
         if let Err(error) = store.close(&self.key, &page(&self.live.terms), self.spent()) {
             self.complain(&error, "failed to close a window of a budget");
         }
@@ -145,7 +168,7 @@ impl OpenWindow {
             unit: self.live.terms.unit,
             amount: self.live.amount(),
             spent: self.spent(),
-            uncertain: self.live.uncertain(),
+            uncertain: self.uncertain(),
             reserved: self.live.reserved(),
             granted: self.live.granted(),
             burned: self.burned,
@@ -163,11 +186,16 @@ impl OpenWindow {
             resets: self.span.end.map(zoned),
             enough: block::enough(self.block()),
             burned: self.burned,
+            told: Told::default(),
         }
     }
 
     fn block(&self) -> u64 {
         block::size(self.live.amount(), self.live.largest_need())
+    }
+
+    fn uncertain(&self) -> u64 {
+        self.live.uncertain().saturating_add(self.uncertain_before)
     }
 
     fn spent(&self) -> u64 {
