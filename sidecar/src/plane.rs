@@ -6,7 +6,7 @@
 pub(crate) mod build;
 pub(crate) mod live;
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use http::{HeaderName, HeaderValue, Uri};
 use jiff::Timestamp;
@@ -87,6 +87,28 @@ pub(crate) struct LimitPart {
     pub(crate) enough: u64,
     /// Rights that a crash lost in this window; they count as spent.
     pub(crate) burned: u64,
+    /// The header that callers were told last.
+    pub(crate) told: Told,
+}
+
+/// A budget's header, kept because it changes once per percent, and is told with every answer.
+#[derive(Default)]
+pub(crate) struct Told(Mutex<Option<(&'static str, u64, HeaderValue)>>);
+
+impl Told {
+    /// The header for a state and a percentage, written only where it differs from the last one.
+    pub(crate) fn once(
+        &self,
+        state: &'static str,
+        used: u64,
+        write: impl FnOnce() -> HeaderValue,
+    ) -> HeaderValue {
+        let mut last = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        match &*last {
+            Some((as_state, at, header)) if *as_state == state && *at == used => header.clone(),
+            _ => last.insert((state, used, write())).2.clone(),
+        }
+    }
 }
 
 impl Plane {

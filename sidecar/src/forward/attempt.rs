@@ -1,9 +1,11 @@
 //! Sends one attempt and judges the head of its answer.
 
 use std::cell::Cell;
+use std::pin::pin;
 use std::time::{Duration, Instant};
 
 use http::header::RETRY_AFTER;
+use http::response::Parts;
 use http::{HeaderMap, Response, StatusCode};
 use http_body_util::{BodyExt, Limited};
 use hyper::body::Incoming;
@@ -26,6 +28,8 @@ pub(super) struct Answer {
     pub(super) lease: Lease,
     /// When the request was sent.
     pub(super) since: Instant,
+    /// When the head came.
+    pub(super) arrived: Instant,
     pub(super) limits: Limits,
 }
 
@@ -67,20 +71,27 @@ pub(super) async fn send(
     let pool = call.data.pools.of(provider.origin_id, &provider.origin);
     let upstream = request::build(call, candidate, chat, headers, provider);
     let since = Instant::now();
-    let mut limits = limits(call, provider, since);
+    let planned = limits(call, provider, since);
     let connected = Cell::new(since);
     let on_connected = |at: Instant| {
         connected.set(at);
-        deadline.set(limits.first_after(at));
+        deadline.set(planned.first_after(at));
     };
     call.sent(since);
-    let sent = deadline.guard(pool.send(upstream, provider.timeouts.connect, since, on_connected)).await;
-    limits.first = limits.first_after(connected.get());
-    call.waited += since.elapsed();
+    // Pinned here, because it holds the whole request: passed by value it would be copied twice more.
+    let sending = pin!(pool.send(upstream, provider.timeouts.connect, since, on_connected));
+    let sent = deadline.guard(sending).await;
+    let arrived = Instant::now();
+    let limits = Limits { first: planned.first_after(connected.get()), ..planned };
+    call.waited += arrived - since;
     match sent {
         Err(_) => Err(Failure::Timeout),
         Ok(Err(error)) => Err(unsent(&error)),
-        Ok(Ok((response, lease))) => judge(call, candidate, response, lease, since, limits, deadline).await,
+        Ok(Ok((response, lease))) if response.status().is_success() => {
+            let (Parts { status, headers, .. }, body) = response.into_parts();
+            Ok(Answer { candidate, status, headers, body, lease, since, arrived, limits })
+        }
+        Ok(Ok((response, lease))) => Err(refused(call, response, lease, limits, deadline).await),
     }
 }
 
@@ -96,20 +107,15 @@ fn unsent(error: &SendError) -> Failure {
     if error.is_unsent() { Failure::Connect } else { Failure::Reset }
 }
 
-async fn judge(
+/// Reads why the provider refused.
+async fn refused(
     call: &mut Call,
-    candidate: usize,
     response: Response<Incoming>,
     lease: Lease,
-    since: Instant,
     limits: Limits,
     deadline: &Deadline,
-) -> Result<Answer, Failure> {
+) -> Failure {
     let (head, body) = response.into_parts();
-    if head.status.is_success() {
-        let headers = head.headers;
-        return Ok(Answer { candidate, status: head.status, headers, body, lease, since, limits });
-    }
     let started = Instant::now();
     deadline.set(limits.next(started));
     let read = deadline.guard(Limited::new(body, MAX_ERROR_BODY).collect()).await;
@@ -127,7 +133,7 @@ async fn judge(
     let retry_after_ms = retry_after(&head.headers).and_then(|wait| u64::try_from(wait.as_millis()).ok());
     let failure = Failure::Status { status, class: class(error.class), retry_after_ms };
     call.last_error = Some(error);
-    Err(failure)
+    failure
 }
 
 /// What a provider's refusal means for the next step.

@@ -187,14 +187,13 @@ impl Call {
             Failure::Status { .. } => Settlement::Refused,
             Failure::Reset | Failure::Timeout | Failure::BadAnswer => Settlement::Unknown,
         };
-        self.land(settlement, TriedEnd::Failed(failure));
-        self.signal(candidate, failure.signal());
+        self.land(settlement, TriedEnd::Failed(failure), failure.signal(), Instant::now());
         Tally::add(&self.tally(candidate).failures);
         self.trail.0.push(Attempt { candidate, failure });
     }
 
-    /// The attempt is over: its rights are settled, once.
-    pub(super) fn land(&mut self, settlement: Settlement, end: TriedEnd) {
+    /// The attempt is over: its rights are settled, once, and its target's health is told.
+    pub(super) fn land(&mut self, settlement: Settlement, end: TriedEnd, signal: Signal, now: Instant) {
         let Some(Flight { candidate, reservation, sent }) = self.flight.take() else { return };
         let prices = self.plane.snapshot.targets[self.target(candidate)].model.prices;
         let charge = settle(reservation, prices.as_ref(), settlement);
@@ -206,16 +205,17 @@ impl Call {
         self.charged.usage.cached_input += usage.cached_input;
         self.charged.usage.output += usage.output;
         self.charged.usage.reasoning += usage.reasoning;
-        let took = sent.map(|at| at.elapsed()).unwrap_or_default();
+        let took = sent.map(|at| now.saturating_duration_since(at)).unwrap_or_default();
         self.tried.push(Tried { candidate, end, took, charge });
+        self.signal(candidate, signal, now);
     }
 
     /// Tells a target's health how an attempt went.
-    pub(super) fn signal(&self, candidate: usize, signal: Signal) {
+    pub(super) fn signal(&self, candidate: usize, signal: Signal, now: Instant) {
         let target = self.target(candidate);
         let (known, beside, _) = self.plane.target(target);
         let breaker = &self.plane.snapshot.providers[known.provider].config.circuit_breaker;
-        beside.live.health().on_outcome(signal, self.data.shared.clock.now(), breaker);
+        beside.live.health().on_outcome(signal, self.data.shared.clock.millis(now), breaker);
     }
 
     /// What is used where the provider does not say: the estimated input and so many output tokens.
@@ -293,10 +293,8 @@ impl Drop for Call {
             return;
         }
         if let Some(flight) = &self.flight {
-            let candidate = flight.candidate;
             let settlement = if flight.sent.is_some() { Settlement::Abandoned } else { Settlement::NotSent };
-            self.land(settlement, TriedEnd::ClientGone);
-            self.signal(candidate, Signal::Neutral);
+            self.land(settlement, TriedEnd::ClientGone, Signal::Neutral, Instant::now());
         }
         self.end(End::ClientGone);
     }

@@ -1,10 +1,9 @@
 //! The loop over attempts.
 
-use std::time::Instant;
-
 use http::{HeaderMap, Response};
 use pointsman_core::decide::Outcome;
 use pointsman_core::failover::{Next, next};
+use pointsman_core::time::Millis;
 use pointsman_wire::openai::request::ChatRequest;
 
 use super::call::{Call, End};
@@ -25,9 +24,12 @@ pub(super) async fn carry(
         return Err(give_up(call, error));
     }
     loop {
-        let candidate = match what_next(&call) {
+        let now = call.data.shared.clock.now();
+        let candidate = match what_next(&call, now) {
             Next::Send { candidate, not_before } => {
-                wait_until(call.data.shared.clock.instant(not_before)).await;
+                if not_before > now {
+                    tokio::time::sleep_until(call.data.shared.clock.instant(not_before).into()).await;
+                }
                 candidate
             }
             Next::Stop => {
@@ -57,17 +59,10 @@ pub(super) async fn carry(
     }
 }
 
-fn what_next(call: &Call) -> Next {
-    let now = call.data.shared.clock.now();
+fn what_next(call: &Call, now: Millis) -> Next {
     let jitter = call.data.chance.borrow_mut().fraction();
     let health = |target| call.plane.health(target, now);
     next(&call.decision, &call.trail, &call.plane.snapshot, &health, now, jitter)
-}
-
-async fn wait_until(moment: Instant) {
-    if moment > Instant::now() {
-        tokio::time::sleep_until(moment.into()).await;
-    }
 }
 
 fn give_up(mut call: Call, error: CallError) -> CallError {

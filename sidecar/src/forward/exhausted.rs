@@ -118,11 +118,12 @@ pub(super) fn budget_state(call: &Call, candidate: usize) -> Option<HeaderValue>
         () if degrading => "degrading",
         () => "ok",
     };
-    Some(state(state_name, used(part), part))
+    Some(part.told.once(state_name, used(part), || state(state_name, used(part), part)))
 }
 
 fn state(state: &str, used: u64, part: &LimitPart) -> HeaderValue {
-    let line = Line::default().text(&part.budget).text("; state=").text(state).text("; used=").number(used);
+    let mut line = Line::default();
+    line.text(&part.budget).text("; state=").text(state).text("; used=").number(used);
     match &part.resets {
         Some(at) => line.text("; resets=").text(at).header(),
         None => line.header(),

@@ -24,6 +24,9 @@ const X_OVERHEAD: HeaderName = HeaderName::from_static("x-pointsman-overhead-ms"
 pub(super) const X_BUDGET: HeaderName = HeaderName::from_static("x-pointsman-budget");
 pub(super) const X_ATTEMPTS: HeaderName = HeaderName::from_static("x-pointsman-attempts");
 
+/// How many headers [`answer`] adds.
+const OURS_AT_MOST: usize = 8;
+
 /// What the cost header can say.
 pub(super) enum Cost {
     Exact(Nano),
@@ -40,6 +43,7 @@ pub(super) fn answer(
 ) -> HeaderMap {
     let mut headers = provider;
     drop_hop(&mut headers);
+    headers.reserve(OURS_AT_MOST);
     let target = &call.plane.targets[call.target(candidate)];
     headers.insert(X_REQUEST_ID, call.id.header());
     headers.insert(X_MODEL, target.model.clone());
@@ -65,20 +69,22 @@ pub(super) fn answer(
 
 /// `anthropic/claude-sonnet=429, openai/gpt-5-mini=200`.
 pub(super) fn attempts(call: &Call, answered: Option<(usize, u16)>) -> HeaderValue {
-    let name = |line: Line, candidate: usize| {
+    let name = |line: &mut Line, candidate: usize| {
         let key = &call.plane.snapshot.targets[call.target(candidate)].key;
-        line.text(&key.provider.name).text("/").text(&key.model).text("=")
+        line.text(&key.provider.name).text("/").text(&key.model).text("=");
     };
     let mut line = Line::default();
     let mut comma = "";
     for tried in &call.tried {
         if let TriedEnd::Failed(why) = tried.end {
-            line = name(line.text(comma), tried.candidate).text(&failure(&why));
+            name(line.text(comma), tried.candidate);
+            line.text(&failure(&why));
             comma = ", ";
         }
     }
     if let Some((candidate, status)) = answered {
-        line = name(line.text(comma), candidate).number(status.into());
+        name(line.text(comma), candidate);
+        line.number(status.into());
     }
     line.header()
 }
@@ -115,22 +121,18 @@ fn drop_hop(headers: &mut HeaderMap) {
     }
 }
 
+/// By the first letter, because every header of every answer is asked.
 fn is_dropped(name: &HeaderName) -> bool {
     let name = name.as_str();
-    matches!(
-        name,
-        "content-length"
-            | "transfer-encoding"
-            | "connection"
-            | "set-cookie"
-            | "set-cookie2"
-            | "keep-alive"
-            | "proxy-authenticate"
-            | "proxy-connection"
-            | "te"
-            | "trailer"
-            | "upgrade"
-            | "x-request-id"
-            | "alt-svc"
-    ) || name.starts_with("x-pointsman-")
+    match name.as_bytes()[0] {
+        b'a' => name == "alt-svc",
+        b'c' => matches!(name, "content-length" | "connection"),
+        b'k' => name == "keep-alive",
+        b'p' => matches!(name, "proxy-authenticate" | "proxy-connection"),
+        b's' => matches!(name, "set-cookie" | "set-cookie2"),
+        b't' => matches!(name, "transfer-encoding" | "te" | "trailer"),
+        b'u' => name == "upgrade",
+        b'x' => name == "x-request-id" || name.starts_with("x-pointsman-"),
+        _ => false,
+    }
 }

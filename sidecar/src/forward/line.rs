@@ -9,18 +9,18 @@ use smallvec::SmallVec;
 pub(super) struct Line(SmallVec<[u8; 128]>);
 
 impl Line {
-    pub(super) fn text(mut self, text: &str) -> Self {
+    pub(super) fn text(&mut self, text: &str) -> &mut Self {
         self.0.extend_from_slice(text.as_bytes());
         self
     }
 
-    pub(super) fn number(mut self, number: u64) -> Self {
+    pub(super) fn number(&mut self, number: u64) -> &mut Self {
         self.digits(number, 1);
         self
     }
 
     /// As `Nano` displays itself: exact, at least two decimals, no further zeros.
-    pub(super) fn usd(mut self, amount: Nano) -> Self {
+    pub(super) fn usd(&mut self, amount: Nano) -> &mut Self {
         self.digits(amount.0 / 1_000_000_000, 1);
         self.0.push(b'.');
         self.digits(amount.0 % 1_000_000_000, 9);
@@ -30,17 +30,15 @@ impl Line {
     }
 
     /// Milliseconds with one decimal.
-    pub(super) fn millis(self, time: std::time::Duration) -> Self {
+    pub(super) fn millis(&mut self, time: std::time::Duration) -> &mut Self {
         let tenths = u64::try_from((time.as_micros() + 50) / 100).unwrap_or(u64::MAX);
         self.number(tenths / 10).text(".").number(tenths % 10)
     }
 
     /// What no header can carry becomes `?`: names of models may be any text.
-    pub(super) fn header(mut self) -> HeaderValue {
+    pub(super) fn header(&mut self) -> HeaderValue {
         for byte in &mut self.0 {
-            if !(b' '..=b'~').contains(byte) {
-                *byte = b'?';
-            }
+            *byte = if (b' '..=b'~').contains(byte) { *byte } else { b'?' };
         }
         HeaderValue::from_bytes(&self.0).expect("visible ASCII only")
     }

@@ -68,7 +68,7 @@ enum Cut {
 
 /// Reads until the answer commits to this candidate. Without a fallback it is committed at once.
 pub(super) async fn hold(call: &mut Call, answer: Answer, deadline: &Deadline) -> Result<Opening, Failure> {
-    let Answer { candidate, status, headers, body, lease, since, limits } = answer;
+    let Answer { candidate, status, headers, body, lease, since, arrived: _, limits } = answer;
     if !is_event_stream(&headers) || is_encoded(&headers) {
         return Err(Failure::BadAnswer);
     }
@@ -221,7 +221,7 @@ impl ChatStream {
 
     fn on_first_content(&mut self, now: Instant, held: bool) {
         self.flow.told_health = true;
-        self.call.signal(self.flow.candidate, Signal::Success);
+        self.call.signal(self.flow.candidate, Signal::Success, now);
         if !held {
             let target = self.call.target(self.flow.candidate);
             self.call.plane.targets[target].live.metrics.first_token(now - self.flow.since);
@@ -244,8 +244,7 @@ impl ChatStream {
 
     fn complete(&mut self) {
         let settlement = self.flow.settlement(&self.call);
-        self.call.land(settlement, TriedEnd::Answered(200));
-        self.call.signal(self.flow.candidate, Signal::Success);
+        self.call.land(settlement, TriedEnd::Answered(200), Signal::Success, Instant::now());
         let seen = self.flow.watch.seen();
         if !seen.done {
             if self.call.asked.include_usage && seen.usage.known().is_none() {
@@ -260,8 +259,7 @@ impl ChatStream {
 
     fn cut(&mut self, cut: &Cut) {
         let settlement = self.flow.settlement(&self.call);
-        self.call.land(settlement, TriedEnd::Cut);
-        self.call.signal(self.flow.candidate, Signal::Error);
+        self.call.land(settlement, TriedEnd::Cut, Signal::Error, Instant::now());
         self.flow.pending.push_back(self.cut_event(cut));
         self.call.data.shared.telemetry.error("upstream_stream_cut");
         self.call.end(End::Cut);
@@ -291,12 +289,10 @@ impl Drop for ChatStream {
         }
         let settlement = self.flow.settlement(&self.call);
         if self.flow.watch.is_whole() {
-            self.call.land(settlement, TriedEnd::Answered(200));
-            self.call.signal(self.flow.candidate, Signal::Success);
+            self.call.land(settlement, TriedEnd::Answered(200), Signal::Success, Instant::now());
             return self.call.end(End::Answered);
         }
-        self.call.land(settlement, TriedEnd::ClientGone);
-        self.call.signal(self.flow.candidate, Signal::Neutral);
+        self.call.land(settlement, TriedEnd::ClientGone, Signal::Neutral, Instant::now());
         self.call.end(End::ClientGone);
     }
 }

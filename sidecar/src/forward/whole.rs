@@ -29,11 +29,10 @@ pub(super) async fn read(
     answer: Answer,
     deadline: &Deadline,
 ) -> Result<Response<Outgoing>, Failure> {
-    let Answer { candidate, status, headers, body, lease, since: _, limits } = answer;
-    let started = Instant::now();
-    let read = collect(body, deadline, &limits, started).await;
+    let Answer { candidate, status, headers, body, lease, since: _, arrived, limits } = answer;
+    let read = collect(body, deadline, &limits, arrived).await;
     let now = Instant::now();
-    call.waited += now - started;
+    call.waited += now - arrived;
     let body = read?;
     lease.release(now);
     let encoded = headers.get(CONTENT_ENCODING).is_some_and(|encoding| encoding != "identity");
@@ -42,13 +41,12 @@ pub(super) async fn read(
     let settlement = match &parsed {
         Some(response) => match response.usage.known() {
             Some(usage) => Settlement::Usage(usage),
-            None => call.counted(estimate::output_tokens(response.output_characters, 0)),
+            None => call.counted(estimate::output_tokens(response.output_characters(), 0)),
         },
         // We asked for no encoding; what cannot be read is estimated from its length.
         None => call.counted(estimate::tokens_of_bytes(body.len() as u64)),
     };
-    call.land(settlement, TriedEnd::Answered(status.as_u16()));
-    call.signal(candidate, Signal::Success);
+    call.land(settlement, TriedEnd::Answered(status.as_u16()), Signal::Success, now);
     let body = annotated(call, parsed, body);
     let cost = head::Cost::Exact(call.charged.cost);
     let mut response = Response::new(Outgoing::Whole(Pieces::from(body)));

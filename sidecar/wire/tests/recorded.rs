@@ -56,9 +56,9 @@ fn every_answer_is_read_as_serde_json_reads_it() {
         let Some(body) = &call.response.body else { continue };
         let value: Value = serde_json::from_str(body.get()).unwrap();
         let response = ChatResponse::parse(&Bytes::copy_from_slice(body.get().as_bytes())).unwrap();
-        assert_eq!(response.model.as_deref(), value["model"].as_str(), "{name}");
+        assert_eq!(response.model().as_deref(), value["model"].as_str(), "{name}");
         assert_eq!(
-            response.finish_reason.as_deref(),
+            response.finish_reason().as_deref(),
             value["choices"][0]["finish_reason"].as_str(),
             "{name}"
         );

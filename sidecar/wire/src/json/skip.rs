@@ -12,6 +12,7 @@ pub(super) struct Skipped {
 }
 
 /// Skips a string whose opening quote stands before `at`: 16 bytes at a time over plain text, 8 near what is special.
+#[inline]
 pub(super) fn skip_string(bytes: &[u8], at: usize) -> Result<Skipped, SyntaxError> {
     let mut at = at;
     let mut saved = 0;
@@ -30,8 +31,24 @@ pub(super) fn skip_string(bytes: &[u8], at: usize) -> Result<Skipped, SyntaxErro
     }
 }
 
-/// Finds the next quote, backslash or control character; the length of `bytes` where there is none.
+/// Finds the next quote, backslash or control character; the length of `bytes` where there is none. Most strings are
+/// keys that end within the first two blocks: setting out for the long way would cost more than they do.
+#[inline]
 fn next_special(bytes: &[u8], mut at: usize) -> usize {
+    for _ in 0..2 {
+        let Some(block) = bytes.get(at..).and_then(|rest| rest.first_chunk::<8>()) else { break };
+        let hits = specials(u64::from_le_bytes(*block));
+        if hits != 0 {
+            return at + hits.trailing_zeros() as usize / 8;
+        }
+        at += 8;
+    }
+    far_special(bytes, at)
+}
+
+/// The same for what lies further away.
+#[inline(never)]
+fn far_special(bytes: &[u8], mut at: usize) -> usize {
     while let Some(block) = bytes.get(at..).and_then(|rest| rest.first_chunk::<16>()) {
         if has_special(block) {
             break;

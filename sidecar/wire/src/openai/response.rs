@@ -1,24 +1,24 @@
 //! What a complete answer says: who answered, why it ended, what it used.
 
+use std::borrow::Cow;
+
 use bytes::Bytes;
 use pointsman_config::money::Nano;
 
 use super::usage::{self, Found, Reported};
 use crate::body::{Spliced, Splicer};
-use crate::json::{Cursor, Kind, SyntaxError, Text, text_of};
+use crate::json::{Cursor, Kind, Span, SyntaxError, Text, text_of};
 
 /// A complete chat completion, its body untouched beside what was read from it.
+///
+/// The choices are most of a body and are read only when somebody asks: the parse skips them, checking their grammar.
 #[derive(Clone, Debug)]
 pub struct ChatResponse {
     body: Bytes,
-    /// The model that says it answered.
-    pub model: Option<String>,
-    /// Why the first choice ended.
-    pub finish_reason: Option<String>,
+    model: Option<Text>,
+    choices: Span,
     /// What the provider says was used.
     pub usage: Reported,
-    /// Characters of all answers, reasoning and tool calls included: for the estimate where usage is not known.
-    pub output_characters: u64,
     found: Found,
 }
 
@@ -29,14 +29,30 @@ impl ChatResponse {
         let mut response = ChatResponse {
             body: body.clone(),
             model: None,
-            finish_reason: None,
+            choices: Span::default(),
             usage: Reported::Missing,
-            output_characters: 0,
             found: Found::default(),
         };
         response.members(&mut cursor)?;
         cursor.end()?;
         Ok(response)
+    }
+
+    /// Returns the model that says it answered.
+    pub fn model(&self) -> Option<Cow<'_, str>> {
+        self.model.map(|model| model.decode(&self.body))
+    }
+
+    /// Returns why the first choice that says so ended.
+    pub fn finish_reason(&self) -> Option<Cow<'_, str>> {
+        let reason = self.choices().into_iter().find_map(|choice| choice.finish_reason)?;
+        Some(reason.decode(self.choices_text()))
+    }
+
+    /// Counts the characters of all answers, reasoning and tool calls included: for the estimate where usage is not
+    /// known.
+    pub fn output_characters(&self) -> u64 {
+        self.choices().iter().map(|choice| choice.output.characters).sum()
     }
 
     /// Writes the cost into the usage object; the body as it was where there is none.
@@ -52,8 +68,8 @@ impl ChatResponse {
         let mut members = cursor.members()?;
         while let Some(key) = members.next(cursor)? {
             match &*key {
-                "model" => self.model = string(cursor)?.map(|model| model.decode(cursor.text()).into_owned()),
-                "choices" => self.choices(cursor)?,
+                "model" => self.model = string(cursor)?,
+                "choices" => self.choices = cursor.skip()?,
                 "usage" => {
                     self.found = usage::read(cursor)?;
                     self.usage = self.found.reported;
@@ -66,20 +82,24 @@ impl ChatResponse {
         Ok(())
     }
 
-    fn choices(&mut self, cursor: &mut Cursor<'_>) -> Result<(), SyntaxError> {
-        if cursor.kind()? != Kind::Array {
-            return cursor.skip().map(|_| ());
-        }
-        let mut items = cursor.items()?;
-        while items.next(cursor)? {
-            let choice = Choice::read(cursor)?;
-            self.output_characters += choice.output.characters;
-            if let (None, Some(reason)) = (&self.finish_reason, choice.finish_reason) {
-                self.finish_reason = Some(reason.decode(cursor.text()).into_owned());
-            }
-        }
-        Ok(())
+    fn choices_text(&self) -> &str {
+        std::str::from_utf8(&self.body[self.choices.range()]).unwrap_or_default()
     }
+
+    /// The grammar has been checked: what ends the reading early is that `choices` is missing or no array.
+    fn choices(&self) -> Vec<Choice> {
+        let mut choices = Vec::new();
+        let _ = read_choices(&mut Cursor::new(self.choices_text()), &mut choices);
+        choices
+    }
+}
+
+fn read_choices(cursor: &mut Cursor<'_>, choices: &mut Vec<Choice>) -> Result<(), SyntaxError> {
+    let mut items = cursor.items()?;
+    while items.next(cursor)? {
+        choices.push(Choice::read(cursor)?);
+    }
+    Ok(())
 }
 
 /// One entry of `choices`, in an answer (`message`) or a chunk of one (`delta`).
@@ -221,9 +241,9 @@ mod tests {
             "tool_calls":[{"function":{"name":"f","arguments":"{}"}}]},"finish_reason":"stop"},{"finish_reason":"length"}],
             "usage":{"prompt_tokens":3,"completion_tokens":2}}"#,
         );
-        assert_eq!(response.model.as_deref(), Some("gpt-5"));
-        assert_eq!(response.finish_reason.as_deref(), Some("stop"));
-        assert_eq!(response.output_characters, 5 + 1 + 2);
+        assert_eq!(response.model().as_deref(), Some("gpt-5"));
+        assert_eq!(response.finish_reason().as_deref(), Some("stop"));
+        assert_eq!(response.output_characters(), 5 + 1 + 2);
         assert_eq!(response.usage, Reported::Known(Usage { input: 3, output: 2, ..Usage::default() }));
     }
 

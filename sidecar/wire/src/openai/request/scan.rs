@@ -229,8 +229,7 @@ impl Scan<'_> {
             }
             seen.once(0, || "response_format.type".into())?;
             let name = self.string_or_null(|| "response_format.type".into())?;
-            self.fields.json_schema =
-                name.is_some_and(|name| name.decode(self.cursor.text()) == "json_schema");
+            self.fields.json_schema = name.is_some_and(|name| name.is(self.cursor.text(), "json_schema"));
         }
         if self.fields.json_schema {
             self.fields.schema_bytes += self.cursor.span_since(start).len() as u64;

@@ -29,7 +29,7 @@ impl ChatRequest {
     /// Applies edits: the new body shares all unchanged bytes with the old one.
     pub fn splice(&self, edits: &Edits<'_>) -> Spliced {
         let mut splicer = Splicer::default();
-        if let Some(model) = edits.model.filter(|model| *model != self.model()) {
+        if let Some(model) = edits.model.filter(|model| !self.fields.model.is(&self.body, model)) {
             splicer.replace(self.fields.model_value, |out| write_string(out, model));
         }
         if edits.include_usage && self.fields.stream {

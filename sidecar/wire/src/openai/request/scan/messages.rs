@@ -30,7 +30,7 @@ impl Scan<'_> {
             let remedy = "name who speaks, for instance \"user\"";
             return Err(RequestError::Missing { field: field_of(index, ".role"), remedy });
         };
-        let from_user = role.decode(self.cursor.text()) == "user";
+        let from_user = role.is(self.cursor.text(), "user");
         self.fields.texts[first_text..].iter_mut().for_each(|text| text.from_user = from_user);
         Ok(())
     }
