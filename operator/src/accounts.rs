@@ -15,7 +15,7 @@ use jiff::tz::TimeZone;
 use pointsman_config::entry::Name;
 use pointsman_config::link::{CallCounts, TargetState, UsageReport};
 
-pub use latency::{LATENCY_BOUNDS_MS, Latencies, median_ms};
+pub use latency::{Latencies, median_ms};
 pub use ledger::{Ledger, LimitKey, Standing, shard_name};
 pub use permitted::permitted;
 

@@ -32,6 +32,7 @@ pub(crate) fn report(namespace: &str, incarnation: &str, seq: u64, calls: u64) -
             spent: calls * 212_000,
             uncertain: 1_000,
             reserved: 5_000_000,
+            unit: "USD".to_owned(),
         }],
         policies: vec![PolicyState { policy: name("default"), generation: 1, lambda: 90.9, refused: 0 }],
         targets: vec![TargetState {
@@ -41,11 +42,6 @@ pub(crate) fn report(namespace: &str, incarnation: &str, seq: u64, calls: u64) -
         }],
         last: false,
     }
-}
-
-#[test]
-fn both_sides_count_latencies_by_the_same_bounds() {
-    assert_eq!(pointsman_operator::accounts::LATENCY_BOUNDS_MS, pointsman_sidecar::LATENCY_BOUNDS_MS);
 }
 
 #[tokio::test]

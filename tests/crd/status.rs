@@ -36,7 +36,7 @@ fn conditions() -> Value {
             "observedGeneration": 1, "lastTransitionTime": "2026-11-21T08:00:00Z",
         })
     };
-    json!([condition("Accepted", "True", "Accepted"), condition("Ready", "Unknown", "Pending")])
+    json!([condition("Accepted", "True", "Accepted"), condition("Ready", "True", "Ready")])
 }
 
 #[tokio::test]
@@ -120,7 +120,7 @@ async fn a_ledger_is_kept_to_the_last_digit() -> anyhow::Result<()> {
         "budget": {"namespace": "shop", "name": "month"},
         "limits": [{
             "limit": "month", "unit": "USD", "window": "Month",
-            "windows": [{"windowId": "2026-11-01T00:00:00Z", "closed": "1204180000000", "instances": [instance]}],
+            "windows": [{"windowId": "2026-11-01T00:00:00Z", "closed": "1204180000000", "closedUncertain": "0", "instances": [instance]}],
         }],
     });
     let mut object = json!({"apiVersion": "pointsman.dev/v1alpha1", "kind": "BudgetLedger"});

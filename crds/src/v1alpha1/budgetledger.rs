@@ -80,7 +80,7 @@ choice! {
     }
 }
 
-/// What was spent in one window: `closed` plus the sum over `instances`.
+/// What was spent in one window: `closed` plus the sum over `instances`; the same for what was estimated of it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct WindowLedger {
@@ -92,11 +92,21 @@ pub struct WindowLedger {
     #[schemars(schema_with = "schema::big_integer")]
     pub closed: String,
 
+    /// The part of `closed` that was estimated.
+    #[schemars(schema_with = "schema::big_integer")]
+    #[serde(default = "nothing")]
+    pub closed_uncertain: String,
+
     /// Spent by incarnations that may still report, at most 500, keyed by `podUid` and `incarnation`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 500))]
     #[x_kube(merge_strategy = ListMerge::Map(vec!["podUid".into(), "incarnation".into()]))]
     pub instances: Vec<InstanceLedger>,
+}
+
+/// Ledgers that were written before this was kept.
+fn nothing() -> String {
+    "0".to_owned()
 }
 
 /// What one incarnation of one sidecar has spent in the window.

@@ -1,9 +1,6 @@
 //! Times to a whole answer, in buckets.
 
-/// Upper bounds in milliseconds, those of `gen_ai.client.operation.duration`; one more bucket holds the rest. Sidecars
-/// count by the same bounds.
-pub const LATENCY_BOUNDS_MS: [u64; 14] =
-    [10, 20, 40, 80, 160, 320, 640, 1_280, 2_560, 5_120, 10_240, 20_480, 40_960, 81_920];
+use pointsman_config::latency::LATENCY_BOUNDS_MS;
 
 const BUCKETS: usize = LATENCY_BOUNDS_MS.len() + 1;
 

@@ -20,6 +20,10 @@ mod objects;
 
 /// The most rows of one window in one object.
 const MOST_ROWS: usize = 500;
+/// The most rows in one object: some 150 bytes each, and the API server takes 1.5 MB.
+const MOST_ROWS_OF_SHARD: usize = 4_000;
+/// How long it is remembered that an incarnation was closed; its token ends long before.
+const REMEMBERED: SignedDuration = SignedDuration::from_hours(24);
 
 /// One limit of one budget.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -41,7 +45,7 @@ pub struct Standing {
 
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 struct Rows {
-    closed: u64,
+    closed: Standing,
     instances: BTreeMap<Instance, Standing>,
 }
 
@@ -52,6 +56,30 @@ struct Book {
     windows: BTreeMap<String, Rows>,
 }
 
+impl Book {
+    fn new(unit: Unit, window: Window) -> Self {
+        Self { unit, window, windows: BTreeMap::new() }
+    }
+
+    /// A limit whose unit or window has changed is another limit.
+    fn is_of(&self, unit: Unit, window: Window) -> bool {
+        (self.unit, self.window) == (unit, window)
+    }
+}
+
+impl Standing {
+    fn add(self, other: Self) -> Self {
+        Self {
+            spent: self.spent.saturating_add(other.spent),
+            uncertain: self.uncertain.saturating_add(other.uncertain),
+        }
+    }
+
+    fn larger(self, other: Self) -> Self {
+        Self { spent: self.spent.max(other.spent), uncertain: self.uncertain.max(other.uncertain) }
+    }
+}
+
 type Shard = BTreeMap<String, Book>;
 
 /// What was spent under every limit.
@@ -59,15 +87,19 @@ type Shard = BTreeMap<String, Book>;
 pub struct Ledger {
     shards: BTreeMap<Name, Vec<Shard>>,
     dirty: BTreeSet<(Name, usize)>,
-    closed: BTreeSet<Instance>,
+    closed: BTreeMap<Instance, Timestamp>,
 }
 
 impl Ledger {
-    /// Takes one count of one incarnation in, if its limit exists and its window is near `now`.
+    /// Takes one count of one incarnation in, if its limit exists, counts the same, and its window is near `now`.
     pub fn record(&mut self, instance: &Instance, counts: &LimitCounts, limit: &LimitConfig, now: Timestamp) {
         let Some(budget) = parse_name(&counts.budget) else { return };
         let nothing = counts.spent == 0 && counts.uncertain == 0;
-        if nothing || self.closed.contains(instance) || !near_windows(limit, now).contains(&counts.window_id)
+        let other = counts.unit != limit.amount.unit.to_string();
+        if nothing
+            || other
+            || self.closed.contains_key(instance)
+            || !near_windows(limit, now).contains(&counts.window_id)
         {
             return;
         }
@@ -75,8 +107,7 @@ impl Ledger {
         let shard = &mut self.shards.get_mut(&budget).expect("shard_of has made it")[index];
         let rows = rows(shard, limit, &counts.window_id);
         let row = rows.instances.entry(instance.clone()).or_default();
-        let merged =
-            Standing { spent: row.spent.max(counts.spent), uncertain: row.uncertain.max(counts.uncertain) };
+        let merged = row.larger(Standing { spent: counts.spent, uncertain: counts.uncertain });
         if *row != merged {
             *row = merged;
             self.dirty.insert((budget, index));
@@ -86,29 +117,27 @@ impl Ledger {
     /// The shard that has the row, else the first with room, else a new one.
     fn shard_of(&mut self, budget: &Name, limit: &str, window_id: &str, instance: &Instance) -> usize {
         let shards = self.shards.entry(budget.clone()).or_default();
-        let rows = |shard: &Shard| shard.get(limit).and_then(|book| book.windows.get(window_id)).cloned();
-        let held =
-            shards.iter().position(|s| rows(s).is_some_and(|rows| rows.instances.contains_key(instance)));
-        let roomy =
-            || shards.iter().position(|s| rows(s).is_none_or(|rows| rows.instances.len() < MOST_ROWS));
+        let held = shards.iter().position(|shard| {
+            found(shard, limit, window_id).is_some_and(|r| r.instances.contains_key(instance))
+        });
+        let has_room = |shard: &Shard| {
+            found(shard, limit, window_id).is_none_or(|rows| rows.instances.len() < MOST_ROWS)
+                && len(shard) < MOST_ROWS_OF_SHARD
+        };
+        let roomy = || shards.iter().position(has_room);
         held.or_else(roomy).unwrap_or_else(|| {
             shards.push(Shard::new());
             shards.len() - 1
         })
     }
 
-    /// Where a limit stands in a window.
-    pub fn standing(&self, budget: &Name, limit: &str, window_id: &str) -> Standing {
-        let books = self.shards.get(budget).into_iter().flatten().filter_map(|shard| shard.get(limit));
-        let rows = books.filter_map(|book| book.windows.get(window_id));
-        rows.fold(Standing::default(), |sum, rows| {
-            let spent = rows.instances.values().fold(rows.closed, |sum, row| sum.saturating_add(row.spent));
-            let uncertain = rows.instances.values().fold(0_u64, |sum, row| sum.saturating_add(row.uncertain));
-            Standing {
-                spent: sum.spent.saturating_add(spent),
-                uncertain: sum.uncertain.saturating_add(uncertain),
-            }
-        })
+    /// Where a limit stands in a window. What was counted while it had another unit or window is not its own.
+    pub fn standing(&self, budget: &Name, limit: &LimitConfig, window_id: &str) -> Standing {
+        let books = self.shards.get(budget).into_iter().flatten().filter_map(|shard| shard.get(&limit.name));
+        let own = books.filter(|book| book.is_of(limit.amount.unit, limit.window));
+        let rows = own.filter_map(|book| book.windows.get(window_id));
+        rows.flat_map(|rows| std::iter::once(&rows.closed).chain(rows.instances.values()))
+            .fold(Standing::default(), |sum, row| sum.add(*row))
     }
 
     /// Whether anything was ever recorded under a budget.
@@ -138,8 +167,7 @@ impl Ledger {
                             std::mem::take(&mut rows.instances).into_iter().partition(|(i, _)| ended(i));
                         rows.instances = alive;
                         let gone: BTreeMap<Instance, Standing> = gone;
-                        rows.closed =
-                            gone.values().fold(rows.closed, |sum, row| sum.saturating_add(row.spent));
+                        rows.closed = gone.values().fold(rows.closed, |sum, row| sum.add(*row));
                         folded.extend(gone.into_keys());
                     }
                 }
@@ -148,7 +176,8 @@ impl Ledger {
                 }
             }
         }
-        self.closed.extend(folded);
+        self.closed.retain(|_, at| now.duration_since(*at) < REMEMBERED);
+        self.closed.extend(folded.into_iter().map(|instance| (instance, now)));
     }
 
     /// Every incarnation that has a row.
@@ -158,11 +187,20 @@ impl Ledger {
     }
 }
 
-/// The rows of a window. A limit whose unit or window has changed is another limit, and starts anew.
+fn found<'a>(shard: &'a Shard, limit: &str, window_id: &str) -> Option<&'a Rows> {
+    shard.get(limit)?.windows.get(window_id)
+}
+
+/// How many rows a shard has.
+fn len(shard: &Shard) -> usize {
+    shard.values().flat_map(|book| book.windows.values()).map(|rows| rows.instances.len()).sum()
+}
+
+/// The rows of a window. A limit whose unit or window has changed starts anew.
 fn rows<'a>(shard: &'a mut Shard, limit: &LimitConfig, window_id: &str) -> &'a mut Rows {
-    let fresh = || Book { unit: limit.amount.unit, window: limit.window, windows: BTreeMap::new() };
+    let fresh = || Book::new(limit.amount.unit, limit.window);
     let book = shard.entry(limit.name.clone()).or_insert_with(fresh);
-    if (book.unit, book.window) != (limit.amount.unit, limit.window) {
+    if !book.is_of(limit.amount.unit, limit.window) {
         *book = fresh();
     }
     book.windows.entry(window_id.to_owned()).or_default()

@@ -60,6 +60,7 @@ fn spent(budget: &str, spent: u64, reserved: u64) -> LimitCounts {
         spent,
         uncertain: spent / 10,
         reserved,
+        unit: "USD".to_owned(),
     }
 }
 
@@ -81,7 +82,7 @@ fn month() -> Name {
 }
 
 fn standing(ledger: &Ledger) -> u64 {
-    ledger.standing(&month(), "usd", "2026-11-01T00:00:00Z").spent
+    ledger.standing(&month(), &limit(), "2026-11-01T00:00:00Z").spent
 }
 
 #[derive(Clone, Default, PartialEq, Debug)]
@@ -187,14 +188,14 @@ fn windows_that_are_neither_the_last_this_nor_the_next_are_not_taken() {
         let counts = LimitCounts { window_id: window_id.to_owned(), ..spent("shop/month", 7, 0) };
         ledger.record(&instance(0), &counts, &limit(), now());
         assert_eq!(
-            ledger.standing(&month(), "usd", window_id).spent,
+            ledger.standing(&month(), &limit(), window_id).spent,
             if taken { 7 } else { 0 },
             "{window_id}"
         );
     }
     ledger.close(|_| false, &limits(), "2027-01-01T00:00:00Z".parse().unwrap());
-    assert_eq!(ledger.standing(&month(), "usd", "2026-10-01T00:00:00Z").spent, 0, "forgotten");
-    assert_eq!(ledger.standing(&month(), "usd", "2026-12-01T00:00:00Z").spent, 7, "kept");
+    assert_eq!(ledger.standing(&month(), &limit(), "2026-10-01T00:00:00Z").spent, 0, "forgotten");
+    assert_eq!(ledger.standing(&month(), &limit(), "2026-12-01T00:00:00Z").spent, 7, "kept");
 }
 
 #[test]
@@ -215,11 +216,49 @@ fn the_501st_row_goes_into_a_second_object_and_nothing_is_lost() {
 }
 
 #[test]
+fn closing_keeps_what_was_uncertain() {
+    let mut books = Books::of(&[(0, 3)]);
+    let before = books.ledger.standing(&month(), &limit(), "2026-11-01T00:00:00Z");
+    assert_eq!(before, Standing { spent: 300, uncertain: 30 });
+    books.ledger.close(|_| true, &limits(), now());
+    let mut read = Ledger::default();
+    books.ledger.take_dirty().iter().for_each(|(_, index, data)| read.load(*index, data));
+    assert_eq!(read.standing(&month(), &limit(), "2026-11-01T00:00:00Z"), before);
+}
+
+#[test]
 fn a_limit_with_another_unit_is_another_limit() {
     let mut books = Books::of(&[(0, 3)]);
+    let stored = books.ledger.take_dirty();
     let tokens = LimitConfig { amount: Amount { value: 5, unit: Unit::Tokens }, ..limit() };
-    books.ledger.record(&instance(1), &spent("shop/month", 2, 0), &tokens, now());
-    assert_eq!(standing(&books.ledger), 2);
+    let of_tokens = |ledger: &Ledger| ledger.standing(&month(), &tokens, "2026-11-01T00:00:00Z").spent;
+    assert_eq!(of_tokens(&books.ledger), 0, "money is no tokens");
+    // A sidecar that has not heard of it yet goes on counting money.
+    books.ledger.record(&instance(0), &spent("shop/month", 400, 0), &tokens, now());
+    assert_eq!(of_tokens(&books.ledger), 0);
+    let counted = LimitCounts { unit: "Tokens".to_owned(), ..spent("shop/month", 2, 0) };
+    books.ledger.record(&instance(1), &counted, &tokens, now());
+    assert_eq!(of_tokens(&books.ledger), 2);
+    // The write finds the money that was stored before.
+    stored.iter().for_each(|(_, index, data)| books.ledger.load(*index, data));
+    assert_eq!(of_tokens(&books.ledger), 2);
+    let mut read = Ledger::default();
+    books.ledger.take_dirty().iter().for_each(|(_, index, data)| read.load(*index, data));
+    assert_eq!(of_tokens(&read), 2);
+}
+
+#[test]
+fn an_object_of_many_limits_stays_below_what_the_api_server_takes() {
+    let mut ledger = Ledger::default();
+    for (number, limit) in (0..400).flat_map(|pod| (0..32).map(move |limit| (pod, limit))) {
+        let limit = LimitConfig { name: format!("limit-{limit}"), ..self::limit() };
+        let counts = LimitCounts { limit: limit.name.clone(), ..spent("shop/month", 1_000_000_000_000, 0) };
+        let instance = Instance { pod_uid: format!("{number:036}"), incarnation: format!("{number:032}") };
+        ledger.record(&instance, &counts, &limit, now());
+    }
+    let objects = ledger.take_dirty();
+    let bytes = objects.iter().map(|(_, _, data)| serde_json::to_vec(data).unwrap().len());
+    assert!(bytes.max().unwrap() < 1_000_000, "{} objects", objects.len());
 }
 
 #[test]

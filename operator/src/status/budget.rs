@@ -68,7 +68,7 @@ impl Scene<'_> {
             let span = limit.window.at(self.now, &zone);
             Some(LimitNow {
                 limit,
-                standing: self.ledger.standing(name, &limit.name, &span.id),
+                standing: self.ledger.standing(name, limit, &span.id),
                 reserved: self.accounts.reserved(name, &limit.name, &span.id),
                 ends: span.end.map(|end| end.to_zoned(zone)),
                 span,

@@ -104,6 +104,7 @@ impl Stage {
             limit: limit.to_owned(),
             window_id: window.at(self.now, &zone).id,
             spent,
+            unit: config.amount.unit.to_string(),
             ..LimitCounts::default()
         };
         let instance = Instance { pod_uid: "a".to_owned(), incarnation: "1".to_owned() };

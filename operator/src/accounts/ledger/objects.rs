@@ -1,7 +1,8 @@
 //! The ledger as objects of the cluster, and back.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
+use jiff::Timestamp;
 use pointsman_config::amount::Unit;
 use pointsman_config::entry::Name;
 use pointsman_config::window::Window;
@@ -24,9 +25,12 @@ impl Ledger {
             shards.resize_with(index + 1, Shard::new);
         }
         for limit in &data.limits {
-            let fresh =
-                || Book { unit: unit(limit.unit), window: window(limit.window), windows: BTreeMap::new() };
-            let book = shards[index].entry(limit.limit.clone()).or_insert_with(fresh);
+            let (unit, window) = (unit(limit.unit), window(limit.window));
+            let book = shards[index].entry(limit.limit.clone()).or_insert_with(|| Book::new(unit, window));
+            // What was counted here since the limit became another one is newer.
+            if !book.is_of(unit, window) {
+                continue;
+            }
             limit.windows.iter().for_each(|stored| load_window(book, stored, &self.closed));
         }
     }
@@ -54,18 +58,19 @@ impl Ledger {
 }
 
 /// Rows that were closed here stay closed: they are part of `closed` already.
-fn load_window(book: &mut Book, stored: &WindowLedger, closed: &BTreeSet<Instance>) {
+fn load_window(book: &mut Book, stored: &WindowLedger, closed: &BTreeMap<Instance, Timestamp>) {
     let number = |text: &str| text.parse::<u64>().unwrap_or_default();
     let rows = book.windows.entry(stored.window_id.clone()).or_default();
-    rows.closed = rows.closed.max(number(&stored.closed));
+    let standing =
+        |spent: &str, uncertain: &str| Standing { spent: number(spent), uncertain: number(uncertain) };
+    rows.closed = rows.closed.larger(standing(&stored.closed, &stored.closed_uncertain));
     for row in &stored.instances {
         let instance = Instance { pod_uid: row.pod_uid.clone(), incarnation: row.incarnation.clone() };
-        if closed.contains(&instance) {
+        if closed.contains_key(&instance) {
             continue;
         }
         let known = rows.instances.entry(instance).or_default();
-        known.spent = known.spent.max(number(&row.spent));
-        known.uncertain = known.uncertain.max(number(&row.uncertain));
+        *known = known.larger(standing(&row.spent, &row.uncertain));
     }
 }
 
@@ -96,7 +101,8 @@ fn store_window(id: &str, rows: &Rows) -> WindowLedger {
     };
     WindowLedger {
         window_id: id.to_owned(),
-        closed: rows.closed.to_string(),
+        closed: rows.closed.spent.to_string(),
+        closed_uncertain: rows.closed.uncertain.to_string(),
         instances: rows.instances.iter().map(row).collect(),
     }
 }
