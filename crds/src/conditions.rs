@@ -32,9 +32,6 @@ choice! {
 choice! {
     /// Why a condition has its status, in one word.
     pub enum Reason {
-        /// Every kind, every type: not looked at yet (status Unknown).
-        Pending = "Pending",
-
         /// Every kind, Accepted: every field is valid.
         Accepted = "Accepted",
         /// Every kind, Accepted: a field is wrong in a way that the schema cannot see; the message names it.

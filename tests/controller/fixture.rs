@@ -24,7 +24,7 @@ pub(crate) async fn cluster() -> anyhow::Result<ControlPlane> {
     let here = Path::new(env!("CARGO_MANIFEST_DIR"));
     control_plane.apply_crds(&here.join("../manifests/crds")).await?;
     control_plane.create_namespace_named(ROOT).await?;
-    control_plane.apply_path(&here.join("../operator/manifests")).await?;
+    control_plane.apply_path(&here.join("../manifests/rbac/operator.yaml")).await?;
     Ok(control_plane)
 }
 

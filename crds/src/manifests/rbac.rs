@@ -40,14 +40,19 @@ fn operator() -> Vec<Value> {
         rule(&["events.k8s.io"], &["events"], &["create", "patch"]),
     ]);
     let root = json!([
-        rule(&[GROUP], &["budgetledgers"], &["create", "get", "list", "patch", "update", "watch"]),
-        rule(&["coordination.k8s.io"], &["leases"], &["create", "get", "patch", "update"]),
+        rule(&[GROUP], &["budgetledgers"], &["create", "get", "list", "update"]),
+        rule(&["coordination.k8s.io"], &["leases"], &["create"]),
+        named(rule(&["coordination.k8s.io"], &["leases"], &["get", "update"]), "pointsman"),
         // The operator's own authority; what it may create it may read and change only under these names.
         rule(&[""], &["secrets", "configmaps"], &["create"]),
         named(rule(&[""], &["secrets"], &["get"]), "pointsman-tls"),
         named(rule(&[""], &["configmaps"], &["get", "patch"]), "pointsman-trust"),
     ]);
     vec![
+        json!({
+            "apiVersion": "v1", "kind": "ServiceAccount",
+            "metadata": { "name": SERVICE_ACCOUNT, "namespace": ROOT_NAMESPACE, "labels": labels() },
+        }),
         cluster_role("pointsman-operator", json!({}), cluster),
         cluster_role("pointsman-secret-reader", json!({}), json!([rule(&[""], &["secrets"], &READ)])),
         json!({
