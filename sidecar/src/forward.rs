@@ -45,7 +45,7 @@ pub(crate) async fn chat(
     let plane = data.shared.plane.load_full().ok_or_else(CallError::not_configured)?;
     let deadline = data.deadlines.take();
     let (parts, body) = request.into_parts();
-    let (body, _held) = intake::read(&parts.headers, body, &data.gate, &deadline).await?;
+    let (body, _held) = intake::read(body, &data.gate, &deadline).await?;
     let began = Instant::now();
     let chat = ChatRequest::parse(&body)?;
     drop(body);

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Duration, Instant};
 
-use http::HeaderMap;
+use http::{HeaderMap, HeaderName};
 use pointsman_config::policy::{Annotate, Recording};
 use pointsman_config::usage::Usage;
 use pointsman_core::account::{Charge, Reservation, Settlement, settle};
@@ -26,6 +26,8 @@ use crate::plane::{CandidatePart, LimitPart, Plane, PolicyPart};
 use crate::records::Record;
 use crate::request_id::RequestId;
 use crate::usage::{Day, Tally};
+
+const X_ANNOTATE: HeaderName = HeaderName::from_static("x-pointsman-annotate");
 
 /// A call that was admitted.
 pub(crate) struct Call {
@@ -109,7 +111,7 @@ impl Call {
         data.shared.in_flight.fetch_add(1, Relaxed);
         data.shared.telemetry.decisions.observe(began.elapsed().as_secs_f64());
         let config = &plane.snapshot.policies[policy].config;
-        let wants_cost = headers.get("x-pointsman-annotate").is_some_and(|value| value == "body");
+        let wants_cost = headers.get(X_ANNOTATE).is_some_and(|value| value == "body");
         steer(&plane.snapshot.policies[policy], &plane.policies[policy].live, &decision);
         let asked = Asked {
             model: chat.model().into_owned(),

@@ -7,10 +7,8 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
-use http::HeaderMap;
-use http::header::CONTENT_LENGTH;
 use http_body_util::BodyExt;
-use hyper::body::Incoming;
+use hyper::body::{Body, Incoming};
 
 use crate::deadline::{Deadline, Elapsed};
 
@@ -75,13 +73,12 @@ impl Drop for Held {
 
 /// Reads a whole body. A body of one piece, the usual case, is not copied.
 pub(crate) async fn read(
-    headers: &HeaderMap,
     mut body: Incoming,
     gate: &Rc<Gate>,
     deadline: &Deadline,
 ) -> Result<(Bytes, Held), IntakeError> {
     let mut held = gate.enter();
-    let announced = length(headers);
+    let announced = body.size_hint().exact().and_then(|length| usize::try_from(length).ok());
     held.grow(announced.unwrap_or(0))?;
     let mut first = Bytes::new();
     let mut rest = BytesMut::new();
@@ -103,7 +100,7 @@ pub(crate) async fn read(
 }
 
 async fn next(body: &mut Incoming, deadline: &Deadline) -> Result<Option<Bytes>, IntakeError> {
-    if hyper::body::Body::is_end_stream(body) {
+    if body.is_end_stream() {
         return Ok(None);
     }
     loop {
@@ -118,10 +115,6 @@ async fn next(body: &mut Incoming, deadline: &Deadline) -> Result<Option<Bytes>,
             }
         }
     }
-}
-
-fn length(headers: &HeaderMap) -> Option<usize> {
-    headers.get(CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
 }
 
 #[cfg(test)]
