@@ -30,8 +30,6 @@ impl Cluster {
         let manifests = Path::new(env!("CARGO_MANIFEST_DIR")).join("../manifests");
         api.create_namespace_named(ROOT).await?;
         api.apply_crds(&manifests).await?;
-        let account = ["create", "serviceaccount", "pointsman", "-n", ROOT];
-        api.run_kubectl(&account).await?;
         let folder = tempfile::tempdir()?;
         let grpc = format!("127.0.0.1:{}", free_port()?);
         let operator = start_operator(&api, &grpc).await?;
