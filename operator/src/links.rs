@@ -8,6 +8,10 @@ use pointsman_config::link::Nack;
 /// A version of one object: its uid and generation.
 pub type Version = (String, i64);
 
+/// Of what a sidecar refuses, so much is kept: it ends in a status, which has its limits.
+const MOST_REFUSALS: usize = 8;
+const MOST_REFUSAL_BYTES: usize = 300;
+
 /// What one sidecar refused.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Refusal {
@@ -91,10 +95,10 @@ impl Links {
         };
         let refusal = |problem: &pointsman_config::link::Problem| Refusal {
             key: problem.key.as_ref().and_then(parse_key),
-            path: problem.path.clone(),
-            message: problem.message.clone(),
+            path: bounded(&problem.path),
+            message: bounded(&problem.message),
         };
-        sidecar.refusals = nack.problems.iter().map(refusal).collect();
+        sidecar.refusals = nack.problems.iter().take(MOST_REFUSALS).map(refusal).collect();
         if sidecar.refusals.is_empty() {
             let message = "the update as a whole, without a reason".to_owned();
             sidecar.refusals.push(Refusal { key: None, path: String::new(), message });
@@ -119,6 +123,10 @@ impl Links {
     pub fn is_empty(&self) -> bool {
         self.sidecars.is_empty()
     }
+}
+
+fn bounded(text: &str) -> String {
+    text[..text.floor_char_boundary(MOST_REFUSAL_BYTES)].to_owned()
 }
 
 /// Reads the key of an object as messages spell it.
@@ -192,6 +200,18 @@ mod tests {
         links.offer("pod", stream, 3, &[entry(3)]);
         links.ack("pod", stream, 3);
         assert!(links.of("pod").is_some_and(|sidecar| sidecar.refusals().is_empty()));
+    }
+
+    #[test]
+    fn a_sidecar_that_refuses_at_length_is_kept_short() {
+        let mut links = Links::default();
+        let stream = links.connect("pod", Default::default(), "1");
+        links.offer("pod", stream, 1, &[entry(1)]);
+        let problem = Problem { message: "ä".repeat(100_000), ..Problem::default() };
+        links.nack("pod", stream, &Nack { nonce: 1, problems: vec![problem; 1000] });
+        let refusals = links.of("pod").map(|sidecar| sidecar.refusals().to_vec()).unwrap_or_default();
+        assert_eq!(refusals.len(), MOST_REFUSALS);
+        assert!(refusals.iter().all(|refusal| refusal.message.len() <= MOST_REFUSAL_BYTES));
     }
 
     #[test]

@@ -21,6 +21,8 @@ use memory::Memory;
 
 /// Writes at once; the API server has others to serve.
 const CONCURRENT_WRITES: usize = 8;
+/// A write that takes longer is tried again later: one that hangs must not keep the others waiting.
+const PATIENCE: Duration = Duration::from_secs(10);
 
 /// How often status is written.
 #[derive(Clone, Copy, Debug)]
@@ -96,8 +98,9 @@ impl Writer {
             planned.into_iter().filter(|apply| self.memory.is_due(apply, &self.config, last)).collect();
         let (client, recorder) = (&self.client, &self.recorder);
         let writes = due.into_iter().map(|apply| async move {
-            let written = apply.write(client).await;
-            (apply, written, recorder)
+            let written = tokio::time::timeout(PATIENCE, apply.write(client)).await;
+            let late = |_| Err(kube::Error::Service("the API server does not answer in time".into()));
+            (apply, written.unwrap_or_else(late), recorder)
         });
         let mut written = futures::stream::iter(writes).buffer_unordered(CONCURRENT_WRITES);
         while let Some((apply, result, recorder)) = written.next().await {
@@ -112,7 +115,7 @@ impl Writer {
                 Err(error) => {
                     shared.metrics.error("status");
                     tracing::warn!(kind = apply.kind, name = %apply.name, %error, "failed to write status, will retry");
-                    shared.status_changed.notify_one();
+                    self.memory.failed(&apply);
                 }
             }
         }
@@ -130,9 +133,10 @@ async fn announce(recorder: &Recorder, apply: &Apply, shared: &Shared) {
             action: "Reconcile".to_owned(),
             secondary: None,
         };
-        if let Err(error) = recorder.publish(&event, &apply.reference).await {
+        let published = tokio::time::timeout(PATIENCE, recorder.publish(&event, &apply.reference)).await;
+        if !matches!(published, Ok(Ok(()))) {
             shared.metrics.error("event");
-            tracing::debug!(%error, "failed to write an event");
+            tracing::debug!(name = %apply.name, reason = notice.reason, "failed to write an event");
         }
     }
 }
