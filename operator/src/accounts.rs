@@ -19,6 +19,9 @@ pub use latency::{Latencies, median_ms};
 pub use ledger::{Ledger, LimitKey, Standing, shard_name};
 pub use permitted::permitted;
 
+/// No model's name is longer.
+const MOST_MODEL_BYTES: usize = 256;
+
 /// One start of one sidecar.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Instance {
@@ -216,6 +219,13 @@ impl Accounts {
         }
         worst
     }
+}
+
+/// Leaves out of a report the calls of other days than yesterday, today and, for clocks that run ahead, tomorrow.
+pub fn keep_near_days(report: &mut UsageReport, now: Timestamp) {
+    const A_DAY: std::time::Duration = std::time::Duration::from_secs(86_400);
+    let near = [day(now - A_DAY), day(now), day(now + A_DAY)];
+    report.calls.retain(|calls| near.contains(&calls.day) && calls.model.len() <= MOST_MODEL_BYTES);
 }
 
 fn call_key(counts: &CallCounts) -> Option<CallKey> {

@@ -12,8 +12,9 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::MicroTime;
 use kube::api::{ObjectMeta, PostParams};
 use kube::{Api, Client, ResourceExt};
 
+use crate::accounts::{Accounts, Ledger};
 use crate::ledger_store::LedgerStore;
-use crate::shared::{Books, Leadership, Shared, Stop};
+use crate::shared::{Leadership, Shared, Stop};
 
 const NAME: &str = "pointsman";
 /// Where the holder listens for sidecars.
@@ -31,6 +32,8 @@ pub(crate) struct LeaderConfig {
     pub(crate) duration: Duration,
     /// How often it is renewed, and looked at by others.
     pub(crate) renew: Duration,
+    /// For so long nobody closes a row that this replica has: what it took and could not write is still good.
+    pub(crate) keep_ledger: Duration,
 }
 
 /// What was seen of somebody else's lease, and when it last changed.
@@ -44,6 +47,7 @@ struct Election {
     api: Api<Lease>,
     seen: Option<Seen>,
     renewed: Option<Instant>,
+    lost: Option<Instant>,
 }
 
 /// Takes part in the election until told to stop, then gives the lease up.
@@ -55,7 +59,7 @@ pub(crate) async fn run(
     mut stop: Stop,
 ) {
     let api = Api::namespaced(client, &config.root_namespace);
-    let mut election = Election { config, api, seen: None, renewed: None };
+    let mut election = Election { config, api, seen: None, renewed: None, lost: None };
     loop {
         let result = election.round_in_time().await;
         election.announce(result, &shared, &ledger).await;
@@ -84,9 +88,16 @@ pub(crate) async fn release(config: &LeaderConfig, client: Client) {
 impl Election {
     /// A round that ends in time: an API server that does not answer must not keep a leader in office.
     async fn round_in_time(&mut self) -> Result<Leadership, kube::Error> {
-        let limit = self.config.duration / 3;
+        let third = self.config.duration / 3;
+        let limit = self.left().filter(|left| !left.is_zero()).map_or(third, |left| left.min(third));
         let round = tokio::time::timeout(limit, self.round()).await;
         round.unwrap_or_else(|_| Err(kube::Error::Service("the API server does not answer in time".into())))
+    }
+
+    /// How long this replica still leads without renewing: it stops well before anybody else may begin.
+    fn left(&self) -> Option<Duration> {
+        let renewed = self.renewed?;
+        Some((self.config.duration * 2 / 3).saturating_sub(renewed.elapsed()))
     }
 
     /// One look at the lease: renews it, takes it, or leaves it. Gives who leads.
@@ -163,7 +174,7 @@ impl Election {
             Err(error) => {
                 shared.metrics.error("lease");
                 tracing::warn!(%error, "failed to look at the lease, will retry");
-                let held = self.renewed.is_some_and(|renewed| renewed.elapsed() < self.config.duration);
+                let held = self.left().is_some_and(|left| !left.is_zero());
                 if leads && held {
                     Leadership::Leader
                 } else {
@@ -172,6 +183,9 @@ impl Election {
             }
         };
         if next == Leadership::Leader && !leads {
+            if self.lost.take().is_some_and(|lost| lost.elapsed() >= self.config.keep_ledger) {
+                shared.books().ledger = Ledger::default();
+            }
             if let Err(error) = ledger.load(shared).await {
                 shared.metrics.error("ledger");
                 tracing::warn!(%error, "failed to read the ledger, will retry");
@@ -181,9 +195,10 @@ impl Election {
         }
         if next != Leadership::Leader && leads {
             tracing::info!(identity = self.config.identity, "leads no longer");
-            let mut books = shared.books();
-            let links = std::mem::take(&mut books.links);
-            *books = Books { links, ..Books::default() };
+            self.lost = Some(Instant::now());
+            // Whoever leads now hears everything anew, but for what pods reported that are gone: the ledger's keeper still
+            // writes that.
+            shared.books().accounts = Accounts::default();
         }
         shared.metrics.leader.set(i64::from(next == Leadership::Leader));
         shared.leadership.send_if_modified(|current| {

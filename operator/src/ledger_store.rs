@@ -1,15 +1,15 @@
 //! The ledger's objects in the root namespace: read at the start, written with compare-and-swap.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use kube::api::{ListParams, PostParams};
 use kube::{Api, Client, ResourceExt};
 use pointsman_config::entry::Name;
 use pointsman_crds::v1alpha1::{BudgetLedger, BudgetLedgerData};
 
-use crate::accounts::shard_name;
+use crate::accounts::{Instance, shard_name};
 use crate::shared::{Shared, Stop};
 
 /// How often a write is tried again after somebody else's.
@@ -103,7 +103,11 @@ fn index_of(object: &BudgetLedger) -> Option<usize> {
     (0..MOST_SHARDS).find(|index| shard_name(&budget, *index) == name)
 }
 
-/// Closes rows of pods that are gone, and writes what has changed, at most every `interval`, while this replica leads.
+/// A report that nobody will repeat is written this much sooner.
+const URGENT: u32 = 12;
+
+/// Closes rows of processes that have ended, and writes what has changed, while this replica leads; and for a while after,
+/// for what was taken last. Usually every `interval`.
 pub(crate) async fn run(
     store: Arc<LedgerStore>,
     shared: Arc<Shared>,
@@ -111,34 +115,49 @@ pub(crate) async fn run(
     keep_gone: Duration,
     mut stop: Stop,
 ) {
-    let mut gone_since: BTreeMap<String, std::time::Instant> = BTreeMap::new();
+    let mut gone_since = BTreeMap::new();
+    let mut led: Option<Instant> = None;
     loop {
+        let urgent = async {
+            shared.ledger_urgent.notified().await;
+            tokio::time::sleep(interval / URGENT).await;
+        };
         tokio::select! {
             () = tokio::time::sleep(interval) => {}
+            () = urgent => {}
             () = stop.wait() => return,
         }
         if shared.is_leader() {
+            led = Some(Instant::now());
             close(&shared, &mut gone_since, keep_gone);
+        }
+        // Nobody closes a row before its process has been gone for `keep_gone`: until then merging counts nothing twice.
+        if led.is_some_and(|led| led.elapsed() < keep_gone / 2) {
             store.flush(&shared).await;
         }
     }
 }
 
-/// Folds the rows of pods that have been gone for a while; their tokens are no longer valid, so no report can come.
-fn close(shared: &Shared, gone_since: &mut BTreeMap<String, std::time::Instant>, keep_gone: Duration) {
+/// Folds the rows of processes that have been gone for a while: of pods that are gone, whose tokens are no longer valid,
+/// and of earlier starts than the one that is connected now. No report of theirs can come.
+fn close(shared: &Shared, gone_since: &mut BTreeMap<Instance, Instant>, keep_gone: Duration) {
     let Some(published) = shared.published.borrow().clone() else { return };
     let limits = published.compiled.limits();
     let now = jiff::Timestamp::now();
     shared.update(|books| {
-        let instances: Vec<_> = books.ledger.instances().into_iter().cloned().collect();
-        let absent = |uid: &String| !published.pods.contains_key(uid) && books.links.of(uid).is_none();
-        let gone: Vec<_> = instances.iter().filter(|instance| absent(&instance.pod_uid)).collect();
-        gone_since.retain(|uid, _| gone.iter().any(|instance| instance.pod_uid == *uid));
+        let is_gone = |instance: &&Instance| match books.links.of(&instance.pod_uid) {
+            Some(sidecar) => sidecar.incarnation != instance.incarnation,
+            None => !published.pods.contains_key(&instance.pod_uid),
+        };
+        let gone: BTreeSet<Instance> =
+            books.ledger.instances().into_iter().filter(is_gone).cloned().collect();
+        gone_since.retain(|instance, _| gone.contains(instance));
         for instance in gone {
-            gone_since.entry(instance.pod_uid.clone()).or_insert_with(std::time::Instant::now);
+            gone_since.entry(instance).or_insert_with(Instant::now);
         }
-        let ended = |uid: &String| gone_since.get(uid).is_some_and(|since| since.elapsed() >= keep_gone);
-        books.ledger.close(|instance| ended(&instance.pod_uid), &limits, now);
+        let ended =
+            |instance: &Instance| gone_since.get(instance).is_some_and(|since| since.elapsed() >= keep_gone);
+        books.ledger.close(ended, &limits, now);
         books.accounts.forget_days(now);
         books.accounts.keep_present(|uid| published.pods.contains_key(uid));
     });

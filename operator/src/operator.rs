@@ -7,7 +7,7 @@ use std::time::Duration;
 use kube::Client;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
-use tokio::task::JoinHandle;
+use tokio::task::{JoinHandle, JoinSet};
 
 use crate::gather::{GatherConfig, Gatherer};
 use crate::leader::LeaderConfig;
@@ -99,6 +99,9 @@ pub enum OperatorError {
     /// A task that must not end.
     #[error("a task of the operator failed: {0}")]
     Task(#[from] tokio::task::JoinError),
+    /// The same, without a word.
+    #[error("a task of the operator ended by itself; it starts anew with the process")]
+    Ended,
 }
 
 /// A running operator.
@@ -114,6 +117,8 @@ pub struct Operator {
     /// Tasks that need the leadership to the end.
     electing: watch::Sender<bool>,
     serving: watch::Sender<bool>,
+    /// Tasks that end with the operator and not before.
+    steady: JoinSet<()>,
     server: JoinHandle<Result<(), tonic::transport::Error>>,
     report: JoinHandle<()>,
     election: JoinHandle<()>,
@@ -132,9 +137,10 @@ impl OperatorConfig {
         let (electing, stop_electing) = Stop::new();
         let gatherer = Gatherer::start(&self.client, self.gather_config(), &shared, &stop);
         let stores = Arc::clone(&gatherer.stores);
-        tokio::spawn(publish::run(gatherer, Arc::clone(&shared), self.pace.quiet, stop.clone()));
-        tokio::spawn(admin::run(admin_listener, Arc::clone(&shared), stop.clone()));
-        tokio::spawn(Arc::clone(&certificate).renew(stop.clone()));
+        let mut steady = JoinSet::new();
+        steady.spawn(publish::run(gatherer, Arc::clone(&shared), self.pace.quiet, stop.clone()));
+        steady.spawn(admin::run(admin_listener, Arc::clone(&shared), stop.clone()));
+        steady.spawn(Arc::clone(&certificate).renew(stop.clone()));
         let ledger = Arc::new(LedgerStore::new(self.client.clone(), &self.root_namespace));
         let keeping = ledger_store::run(
             Arc::clone(&ledger),
@@ -143,7 +149,7 @@ impl OperatorConfig {
             self.pace.keep_gone,
             stop.clone(),
         );
-        tokio::spawn(keeping);
+        steady.spawn(keeping);
         let leader = self.leader_config(address);
         let election = leader::run(
             leader.clone(),
@@ -165,6 +171,7 @@ impl OperatorConfig {
         Ok(Operator {
             address,
             admin_address,
+            steady,
             server: tokio::spawn(serve::run(listener, certificate, reviewer, Arc::clone(&shared), stop)),
             report: tokio::spawn(report),
             election: tokio::spawn(election),
@@ -192,6 +199,7 @@ impl OperatorConfig {
             address: self.advertise.clone().unwrap_or_else(|| address.to_string()),
             duration: self.pace.lease,
             renew: self.pace.renew,
+            keep_ledger: self.pace.keep_gone / 2,
         }
     }
 
@@ -211,6 +219,10 @@ impl Operator {
         tokio::select! {
             () = shutdown => self.stop().await,
             result = &mut self.server => Ok(result??),
+            // One that is half alive would hold the lease and do nothing.
+            ended = self.steady.join_next() => Err(told(ended.unwrap_or(Ok(())))),
+            ended = &mut self.report => Err(told(ended)),
+            ended = &mut self.election => Err(told(ended)),
         }
     }
 
@@ -234,6 +246,11 @@ impl Operator {
             None => Ok(()),
         }
     }
+}
+
+/// Why a task ended that should not have.
+fn told(ended: Result<(), tokio::task::JoinError>) -> OperatorError {
+    ended.map_or_else(OperatorError::Task, |()| OperatorError::Ended)
 }
 
 /// The result, unless it takes longer than a part of the usual grace period.

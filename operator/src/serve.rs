@@ -30,6 +30,23 @@ const KEEPALIVE: Duration = Duration::from_secs(20);
 /// No message of a sidecar comes near this size.
 const MOST_BYTES: usize = 4 << 20;
 
+/// After this a sidecar comes again, with a fresh token; spread so that not all come at once.
+const LIFETIME: Duration = Duration::from_secs(3_000);
+const SPREAD_SECONDS: u64 = 600;
+/// A name that a process gives itself.
+const MOST_INCARNATION_BYTES: usize = 64;
+
+/// How long a stream of a pod may last.
+fn lifetime(uid: &str) -> Duration {
+    let sum: u64 = uid.bytes().map(u64::from).fold(0, |sum, byte| sum.wrapping_mul(31).wrapping_add(byte));
+    LIFETIME + Duration::from_secs(sum % SPREAD_SECONDS)
+}
+
+/// Whether this can name a start of a process.
+fn is_named(incarnation: &str) -> bool {
+    !incarnation.is_empty() && incarnation.len() <= MOST_INCARNATION_BYTES
+}
+
 /// Serves until told to stop.
 pub(crate) async fn run(
     listener: TcpListener,

@@ -73,6 +73,8 @@ pub(crate) struct Shared {
     pub(crate) world_changed: Notify,
     /// Told when something has changed that status shows.
     pub(crate) status_changed: Notify,
+    /// Told when the ledger should be written soon.
+    pub(crate) ledger_urgent: Notify,
     pub(crate) metrics: Metrics,
     books: Mutex<Books>,
 }
@@ -84,6 +86,7 @@ impl Shared {
             leadership: watch::Sender::new(Leadership::Follower { address: String::new() }),
             world_changed: Notify::new(),
             status_changed: Notify::new(),
+            ledger_urgent: Notify::new(),
             metrics: Metrics::default(),
             books: Mutex::default(),
         })

@@ -50,7 +50,7 @@ pub(crate) async fn operator(control_plane: &ControlPlane, identity: &str) -> an
             figures: Duration::from_millis(200),
             small_figures: Duration::from_millis(400),
             ledger: Duration::from_millis(200),
-            lease: Duration::from_secs(2),
+            lease: Duration::from_secs(3),
             renew: Duration::from_millis(200),
             ..Pace::default()
         },

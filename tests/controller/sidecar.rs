@@ -92,6 +92,14 @@ impl Reporter {
         Ok(Self { reports, replies })
     }
 
+    /// Waits until the stream ends, and tells why.
+    pub(crate) async fn end(&mut self) -> anyhow::Result<Status> {
+        match tokio::time::timeout(LONG, self.replies.message()).await.context("the stream ends")? {
+            Ok(reply) => bail!("instead of the end came {reply:?}"),
+            Err(status) => Ok(status),
+        }
+    }
+
     /// Sends a report and gives the reply.
     pub(crate) async fn report(&mut self, report: UsageReport) -> anyhow::Result<LedgerReply> {
         // The other side may have ended already: its reply says why.

@@ -6,7 +6,7 @@ use serde_json::json;
 use tonic::Code;
 
 use crate::fixture::{AUDIENCE, ROOT, condition, metric, pod, policy, provider, shared, status};
-use crate::sidecar::{Sidecar, channel, named};
+use crate::sidecar::{Reporter, Sidecar, channel, named};
 
 #[tokio::test]
 async fn only_a_token_of_an_existing_pod_for_our_audience_gets_anything() -> anyhow::Result<()> {
@@ -48,6 +48,7 @@ async fn a_pod_of_the_same_name_but_another_uid_is_another_pod() -> anyhow::Resu
     let (token, _) = pod(shared.control_plane, namespace, "bot", json!({})).await?;
     let mut sidecar = Sidecar::connect(&channel, Some(&token)).await?;
     sidecar.update().await?;
+    let mut reporter = Reporter::connect(&channel, &token).await?;
     shared
         .control_plane
         .run_kubectl(&["delete", "pod", "-n", namespace, "bot", "--grace-period=0", "--force"])
@@ -55,6 +56,7 @@ async fn a_pod_of_the_same_name_but_another_uid_is_another_pod() -> anyhow::Resu
     let (fresh, _) = pod(shared.control_plane, namespace, "bot", json!({})).await?;
     let end = sidecar.end().await?;
     assert_eq!((end.code(), end.message()), (Code::Unauthenticated, "the pod is gone"));
+    assert_eq!(reporter.end().await?.code(), Code::Unauthenticated);
     // The review of the old token may still be remembered: the pod's uid is what counts.
     let refused = Sidecar::connect(&channel, Some(&token)).await.err().expect("the old token is refused");
     assert_eq!(refused.code(), Code::Unauthenticated);
@@ -119,7 +121,14 @@ async fn a_refused_update_shows_which_object_where_and_why() -> anyhow::Result<(
     let key =
         ObjectKey { kind: "Policy".to_owned(), namespace: namespace.clone(), name: "default".to_owned() };
     let problem = Problem { key: Some(key), path: "rules[0]".to_owned(), message: "cannot be".to_owned() };
+    sidecar.nack(&first, Problem { message: "x".repeat(1_000_000), ..problem.clone() }).await?;
+    condition(&shared.client, object, "Nacked", "True", "Refused").await?;
     sidecar.nack(&first, problem).await?;
+    status(&shared.client, object, |s| {
+        let conditions = s["conditions"].as_array().into_iter().flatten();
+        conditions.filter_map(|c| c["message"].as_str()).any(|message| message.ends_with("cannot be"))
+    })
+    .await?;
     let message = condition(&shared.client, object, "Nacked", "True", "Refused").await?;
     assert_eq!(message, format!("{namespace}/bot: rules[0]: cannot be"));
     condition(&shared.client, ("llmp", namespace, "sim"), "Nacked", "False", "NoneRefused").await?;

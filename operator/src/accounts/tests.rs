@@ -307,3 +307,13 @@ fn a_pod_reports_only_what_its_namespace_may_know() {
     assert_eq!(left.limits.iter().map(|l| l.budget.as_str()).collect::<Vec<_>>(), ["shop/month"]);
     assert_eq!(left.calls.iter().map(|c| c.policy.as_str()).collect::<Vec<_>>(), ["shop/p", "root/p"]);
 }
+
+#[test]
+fn calls_of_other_days_than_these_are_not_kept() {
+    let calls = |day: &str| CallCounts { day: day.to_owned(), ..CallCounts::default() };
+    let days = ["2026-11-19", "2026-11-20", "2026-11-21", "2026-11-22", "2026-11-23", "9999-12-31", "x", ""];
+    let mut report = UsageReport { calls: days.map(calls).to_vec(), ..UsageReport::default() };
+    keep_near_days(&mut report, now());
+    let kept: Vec<_> = report.calls.iter().map(|calls| calls.day.as_str()).collect();
+    assert_eq!(kept, ["2026-11-20", "2026-11-21", "2026-11-22"]);
+}

@@ -13,12 +13,10 @@ use tonic::{Request, Response, Status, Streaming};
 
 use super::generated::config_server::Config;
 use super::identity::Reviewer;
+use super::{is_named, lifetime};
 use crate::compile::{SecretKey, scope, scope_credentials};
 use crate::shared::{Credential, PodRecord, Published, Shared, Stop};
 
-/// After this a sidecar comes again, with a fresh token; spread so that not all come at once.
-const LIFETIME: Duration = Duration::from_secs(3_000);
-const SPREAD_SECONDS: u64 = 600;
 /// A sidecar introduces itself and takes updates within this time.
 const PATIENCE: Duration = Duration::from_secs(30);
 
@@ -84,7 +82,9 @@ struct Session {
 
 impl Session {
     async fn run(mut self, mut requests: Streaming<ConfigRequest>, mut stop: Stop) {
-        let Some(hello) = hello(&mut requests).await else { return };
+        let Some(hello) = hello(&mut requests).await.filter(|hello| is_named(&hello.incarnation)) else {
+            return;
+        };
         let _counted = self.shared.metrics.stream("Config");
         let uid = self.pod.facts.pod.uid.clone();
         let pod = (self.pod.facts.pod.namespace.clone(), self.pod.facts.pod.name.clone());
@@ -108,7 +108,7 @@ impl Session {
         requests: &mut Streaming<ConfigRequest>,
         stop: &mut Stop,
     ) -> Result<(), Status> {
-        let lifetime = tokio::time::sleep(LIFETIME + spread(&self.pod.facts.pod.uid));
+        let lifetime = tokio::time::sleep(lifetime(&self.pod.facts.pod.uid));
         let mut lifetime = std::pin::pin!(lifetime);
         self.offer().await?;
         loop {
@@ -188,11 +188,6 @@ async fn hello(requests: &mut Streaming<ConfigRequest>) -> Option<link::Hello> {
         config_request::Message::Hello(hello) => Some(hello),
         config_request::Message::Ack(_) | config_request::Message::Nack(_) => None,
     }
-}
-
-fn spread(uid: &str) -> Duration {
-    let sum: u64 = uid.bytes().map(u64::from).fold(0, |sum, byte| sum.wrapping_mul(31).wrapping_add(byte));
-    Duration::from_secs(sum % SPREAD_SECONDS)
 }
 
 fn scoped(published: &Published, pod: &PodRecord) -> Sent {

@@ -10,6 +10,7 @@ use k8s_openapi::api::core::v1::Pod;
 use kube::api::PostParams;
 use kube::{Api, Client};
 use sha2::{Digest, Sha256};
+use tokio::sync::Semaphore;
 use tonic::metadata::MetadataMap;
 use tonic::{Request, Status};
 
@@ -27,6 +28,8 @@ const NEGATIVE: Duration = Duration::from_secs(5);
 const PATIENCE: Duration = Duration::from_secs(10);
 /// The most reviews that are remembered.
 const MOST_REVIEWS: usize = 10_000;
+/// Reviews at once: anybody may send a token, and the API server has others to serve. Further callers wait.
+const REVIEWS_AT_ONCE: usize = 16;
 
 /// What identities are held to.
 #[derive(Clone, Copy, Debug)]
@@ -68,11 +71,12 @@ pub(crate) struct Reviewer {
     shared: Arc<Shared>,
     config: IdentityConfig,
     reviews: Mutex<Reviews>,
+    room: Semaphore,
 }
 
 impl Reviewer {
     pub(crate) fn new(client: Client, shared: Arc<Shared>, config: IdentityConfig) -> Self {
-        Self { client, shared, config, reviews: Mutex::default() }
+        Self { client, shared, config, reviews: Mutex::default(), room: Semaphore::new(REVIEWS_AT_ONCE) }
     }
 
     /// The pod that a request comes from.
@@ -109,10 +113,13 @@ impl Reviewer {
     /// The review of a token: one that is remembered, or a new one.
     async fn review(&self, token: &str) -> Result<Result<Identity, Denied>, kube::Error> {
         let digest: [u8; 32] = Sha256::digest(token).into();
-        if let Some((at, known)) = self.reviews().get(&digest)
-            && at.elapsed() < if known.is_ok() { POSITIVE } else { NEGATIVE }
-        {
-            return Ok(known.clone());
+        if let Some(known) = self.remembered(&digest) {
+            return Ok(known);
+        }
+        let _room = self.room.acquire().await.expect("it is never closed");
+        // Whoever sent the same token may have been faster.
+        if let Some(known) = self.remembered(&digest) {
+            return Ok(known);
         }
         let spec =
             TokenReviewSpec { audiences: Some(vec![AUDIENCE.to_owned()]), token: Some(token.to_owned()) };
@@ -121,10 +128,17 @@ impl Reviewer {
         let result = identity(&answer.status.unwrap_or_default());
         let mut reviews = self.reviews();
         if reviews.len() >= MOST_REVIEWS {
-            reviews.retain(|_, (at, _)| at.elapsed() < NEGATIVE);
+            reviews.retain(|_, (at, known)| known.is_ok() && at.elapsed() < NEGATIVE);
         }
         reviews.insert(digest, (Instant::now(), result.clone()));
         Ok(result)
+    }
+
+    fn remembered(&self, digest: &[u8; 32]) -> Option<Result<Identity, Denied>> {
+        let reviews = self.reviews();
+        let (at, known) = reviews.get(digest)?;
+        let fresh = at.elapsed() < if known.is_ok() { POSITIVE } else { NEGATIVE };
+        fresh.then(|| known.clone())
     }
 
     fn reviews(&self) -> std::sync::MutexGuard<'_, Reviews> {

@@ -2,6 +2,7 @@
 
 use std::pin::Pin;
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures::Stream;
 use jiff::Timestamp;
@@ -13,12 +14,13 @@ use tonic::{Request, Response, Status, Streaming};
 
 use super::generated::ledger_server::Ledger;
 use super::identity::Reviewer;
-use crate::accounts::{Instance, parse_name, permitted};
+use super::{is_named, lifetime};
+use crate::accounts::{Instance, keep_near_days, parse_name, permitted};
 use crate::compile::CompiledWorld;
-use crate::shared::{Leadership, PodRecord, Shared, Stop};
+use crate::shared::{Leadership, PodRecord, Published, Shared, Stop};
 
-/// A name that a process gives itself.
-const MOST_INCARNATION_BYTES: usize = 64;
+/// How long what a pod has sent before it went may still be on its way.
+const LAST_WORDS: Duration = Duration::from_secs(2);
 
 /// Takes reports.
 pub(super) struct LedgerService {
@@ -61,6 +63,10 @@ impl Session {
     async fn run(self, mut reports: Streaming<UsageReport>, mut stop: Stop) {
         let _counted = self.shared.metrics.stream("Ledger");
         let mut leadership = self.shared.leadership.subscribe();
+        let lifetime = tokio::time::sleep(lifetime(&self.pod.facts.pod.uid));
+        let mut lifetime = std::pin::pin!(lifetime);
+        let gone = self.gone();
+        let mut gone = std::pin::pin!(gone);
         loop {
             let current = leadership.borrow_and_update().clone();
             if let Leadership::Follower { address } = current {
@@ -76,6 +82,15 @@ impl Session {
                     Ok(()) => continue,
                     Err(_) => return,
                 },
+                () = &mut gone => {
+                    let _ = self.replies.send(Err(Status::unauthenticated("the pod is gone"))).await;
+                    return;
+                }
+                () = &mut lifetime => {
+                    let again = Status::unavailable("come again with a fresh token");
+                    let _ = self.replies.send(Err(again)).await;
+                    return;
+                }
                 () = stop.wait() => return,
             };
             let Ok(Some(report)) = report else { return };
@@ -91,10 +106,26 @@ impl Session {
         }
     }
 
+    /// Waits until a pod that was there is gone, and a little longer.
+    async fn gone(&self) {
+        let mut published = self.shared.published.subscribe();
+        let uid = &self.pod.facts.pod.uid;
+        let mut was_listed = false;
+        let mut is_gone = |world: &Option<Published>| {
+            let listed = world.as_ref().is_some_and(|world| world.pods.contains_key(uid));
+            let gone = was_listed && !listed;
+            was_listed = listed;
+            gone
+        };
+        if published.wait_for(&mut is_gone).await.is_err() {
+            return std::future::pending().await;
+        }
+        tokio::time::sleep(LAST_WORDS).await;
+    }
+
     /// Merges one report.
     fn take(&self, report: UsageReport) -> Result<(), Status> {
-        let named = !report.incarnation.is_empty() && report.incarnation.len() <= MOST_INCARNATION_BYTES;
-        if !named {
+        if !is_named(&report.incarnation) {
             return Err(Status::invalid_argument(
                 "incarnation: name this start of the process, in at most 64 bytes",
             ));
@@ -104,7 +135,8 @@ impl Session {
         let pod = published.pods.get(&self.pod.facts.pod.uid).unwrap_or(&self.pod);
         let instance =
             Instance { pod_uid: pod.facts.pod.uid.clone(), incarnation: report.incarnation.clone() };
-        let report = permitted(&published.compiled, &pod.facts.pod, report);
+        let mut report = permitted(&published.compiled, &pod.facts.pod, report);
+        keep_near_days(&mut report, Timestamp::now());
         self.merge(&published.compiled, &instance, &report);
         Ok(())
     }
@@ -123,6 +155,10 @@ impl Session {
                 books.accounts.ended(instance);
             }
         });
+        // Nobody will say it again.
+        if report.last {
+            self.shared.ledger_urgent.notify_one();
+        }
     }
 }
 
