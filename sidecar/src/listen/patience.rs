@@ -1,7 +1,7 @@
 //! hyper's timer for slow headers, on the sweep of the data thread instead of a timer of the runtime per request.
 
 use std::pin::Pin;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
@@ -9,41 +9,45 @@ use hyper::rt::{Sleep, Timer};
 
 /// Every sleep of the thread's connections. Clones are the same.
 #[derive(Clone, Default)]
-pub(crate) struct Patience {
-    sleeps: Arc<Mutex<Vec<Weak<Slot>>>>,
+pub(crate) struct Patience(Arc<Mutex<Sleeps>>);
+
+/// hyper takes a new sleep for every request: places are used again, so that none is allocated.
+#[derive(Default)]
+struct Sleeps {
+    naps: Vec<Nap>,
+    free: Vec<usize>,
 }
 
-struct Slot(Mutex<Nap>);
-
+#[derive(Default)]
 struct Nap {
-    at: Instant,
+    /// None while the place is free.
+    at: Option<Instant>,
     over: bool,
     waker: Option<Waker>,
 }
 
-/// One connection's sleep; hyper moves its end from request to request.
-struct PatientSleep(Arc<Slot>);
+/// One sleep and its place.
+struct PatientSleep {
+    patience: Patience,
+    place: usize,
+}
 
 impl Patience {
     /// Wakes the sleeps that are over and forgets those that are gone.
     pub(crate) fn sweep(&self, now: Instant) {
         let mut over = Vec::new();
-        lock(&self.sleeps).retain(|slot| {
-            let Some(slot) = slot.upgrade() else { return false };
-            let mut nap = slot.nap();
-            if nap.at <= now && !nap.over {
+        for nap in &mut self.sleeps().naps {
+            if nap.at.is_some_and(|at| at <= now) && !nap.over {
                 nap.over = true;
                 over.extend(nap.waker.take());
             }
-            true
-        });
+        }
         over.into_iter().for_each(Waker::wake);
     }
-}
 
-impl Slot {
-    fn nap(&self) -> MutexGuard<'_, Nap> {
-        lock(&self.0)
+    /// Never contended: the sleeps and the sweep live on one thread; `Send` is what hyper asks for.
+    fn sleeps(&self) -> MutexGuard<'_, Sleeps> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -53,9 +57,13 @@ impl Timer for Patience {
     }
 
     fn sleep_until(&self, deadline: Instant) -> Pin<Box<dyn Sleep>> {
-        let slot = Arc::new(Slot(Mutex::new(Nap { at: deadline, over: false, waker: None })));
-        lock(&self.sleeps).push(Arc::downgrade(&slot));
-        Box::pin(PatientSleep(slot))
+        let mut sleeps = self.sleeps();
+        let place = sleeps.free.pop().unwrap_or_else(|| {
+            sleeps.naps.push(Nap::default());
+            sleeps.naps.len() - 1
+        });
+        sleeps.naps[place].at = Some(deadline);
+        Box::pin(PatientSleep { patience: self.clone(), place })
     }
 
     fn reset(&self, sleep: &mut Pin<Box<dyn Sleep>>, new_deadline: Instant) {
@@ -63,8 +71,8 @@ impl Timer for Patience {
             *sleep = self.sleep_until(new_deadline);
             return;
         };
-        let mut nap = known.0.nap();
-        (nap.at, nap.over) = (new_deadline, false);
+        let nap = &mut known.patience.sleeps().naps[known.place];
+        (nap.at, nap.over) = (Some(new_deadline), false);
     }
 }
 
@@ -74,7 +82,7 @@ impl Future for PatientSleep {
     type Output = ();
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
-        let mut nap = self.0.nap();
+        let nap = &mut self.patience.sleeps().naps[self.place];
         if nap.over {
             return Poll::Ready(());
         }
@@ -86,9 +94,15 @@ impl Future for PatientSleep {
     }
 }
 
-/// Never contended: the sleeps and the sweep live on one thread; `Send` is what hyper asks for.
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+impl Drop for PatientSleep {
+    fn drop(&mut self) {
+        let mut sleeps = self.patience.sleeps();
+        let ended = std::mem::take(&mut sleeps.naps[self.place]);
+        sleeps.free.push(self.place);
+        // A waker that goes may take others with it, and they would want the lock.
+        drop(sleeps);
+        drop(ended);
+    }
 }
 
 #[cfg(test)]
@@ -111,7 +125,7 @@ mod tests {
         patience.sweep(later(3));
         assert!(sleep.as_mut().poll(&mut cx).is_ready());
         drop(sleep);
-        patience.sweep(later(4));
-        assert!(lock(&patience.sleeps).is_empty());
+        let _again = patience.sleep_until(later(4));
+        assert_eq!(patience.sleeps().naps.len(), 1, "the place is used again");
     }
 }
