@@ -29,8 +29,8 @@ async fn the_operator_may_do_its_work_and_nothing_else() -> anyhow::Result<()> {
         ("watch", "namespaces", "shop"),
         ("create", "tokenreviews.authentication.k8s.io", "shop"),
         ("create", "events.events.k8s.io", "shop"),
-        ("patch", "budgetledgers.pointsman.dev", "pointsman-system"),
-        ("update", "leases.coordination.k8s.io", "pointsman-system"),
+        ("update", "budgetledgers.pointsman.dev", "pointsman-system"),
+        ("create", "leases.coordination.k8s.io", "pointsman-system"),
     ] {
         assert!(may(verb, resource, namespace).await, "may not {verb} {resource} in {namespace}");
     }
@@ -42,10 +42,15 @@ async fn the_operator_may_do_its_work_and_nothing_else() -> anyhow::Result<()> {
         ("delete", "budgetledgers.pointsman.dev", "pointsman-system"),
         ("get", "budgetledgers.pointsman.dev", "shop"),
         ("update", "leases.coordination.k8s.io", "shop"),
+        ("update", "leases.coordination.k8s.io", "pointsman-system"),
         ("delete", "pods", "shop"),
     ] {
         assert!(!may(verb, resource, namespace).await, "may {verb} {resource} in {namespace}");
     }
+
+    // Of the root namespace's leases only its own.
+    let own = ["auth", "can-i", "update", "leases.coordination.k8s.io/pointsman", "-n", "pointsman-system"];
+    server.run_kubectl(&[own.as_slice(), &[OPERATOR]].concat()).await?;
 
     // Secrets are readable only where a binding says so.
     let shop = server.create_namespace("secrets").await?;

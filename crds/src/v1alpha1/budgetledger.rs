@@ -92,7 +92,7 @@ pub struct WindowLedger {
     #[schemars(schema_with = "schema::big_integer")]
     pub closed: String,
 
-    /// The part of `closed` that was estimated.
+    /// The part of `closed` that was estimated. Default: 0.
     #[schemars(schema_with = "schema::big_integer")]
     #[serde(default = "nothing")]
     pub closed_uncertain: String,
