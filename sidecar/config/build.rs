@@ -2,6 +2,11 @@
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     println!("cargo::rerun-if-changed=proto/link.proto");
     let descriptors = protox::compile(["proto/link.proto"], ["proto"])?;
-    tonic_prost_build::configure().build_client(false).build_server(false).compile_fds(descriptors)?;
+    tonic_prost_build::configure()
+        .build_client(false)
+        .build_server(false)
+        // A key must not be printed by accident.
+        .skip_debug(["pointsman.link.v1.Credential"])
+        .compile_fds(descriptors)?;
     Ok(())
 }

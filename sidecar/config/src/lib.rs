@@ -24,4 +24,29 @@ pub mod window;
 #[allow(missing_docs, unreachable_pub, clippy::all, clippy::pedantic)]
 pub mod link {
     include!(concat!(env!("OUT_DIR"), "/pointsman.link.v1.rs"));
+
+    impl std::fmt::Debug for Credential {
+        fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+            let Self { reference, version, secret: _ } = self;
+            f.debug_struct("Credential")
+                .field("reference", reference)
+                .field("version", version)
+                .finish_non_exhaustive()
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::link::{ConfigUpdate, Credential};
+
+    #[test]
+    fn an_update_that_is_printed_shows_no_key() {
+        let secret = b"sk-verysecret".to_vec();
+        let bytes = format!("{secret:?}");
+        let credential =
+            Credential { reference: "shop/openai#apiKey".to_owned(), secret, ..Default::default() };
+        let printed = format!("{:?}", ConfigUpdate { credentials: vec![credential], ..Default::default() });
+        assert!(printed.contains("shop/openai#apiKey") && !printed.contains(&bytes), "{printed}");
+    }
 }
