@@ -39,6 +39,8 @@ const TICK: Duration = Duration::from_millis(500);
 const FAREWELL_WITHIN: Duration = Duration::from_millis(1500);
 /// How late a slow scraper is cut off at most.
 const SWEEP: Duration = Duration::from_secs(5);
+/// How soon a store that did not answer is asked again.
+const ASK_AGAIN: Duration = Duration::from_secs(5);
 const DRAIN_POLL: Duration = Duration::from_millis(5);
 
 /// The whole configuration: what is not named is gone.
@@ -80,6 +82,7 @@ pub(crate) struct Control {
     drain: watch::Sender<bool>,
     reports: Reports,
     farewell: Option<link::Farewell>,
+    asked: Instant,
 }
 
 impl Control {
@@ -108,6 +111,7 @@ impl Control {
             drain,
             reports,
             farewell,
+            asked: Instant::now(),
             shared,
         };
         control.resume();
@@ -245,7 +249,9 @@ impl Control {
     }
 
     fn on_tick(&mut self) {
-        if crate::usage::Day::of(self.shared.clock.wall()) != self.shared.today() {
+        let ask_again = self.rights.is_waiting() && self.asked.elapsed() >= ASK_AGAIN;
+        if ask_again || crate::usage::Day::of(self.shared.clock.wall()) != self.shared.today() {
+            self.asked = Instant::now();
             self.turn();
         }
         self.rights.record();

@@ -139,6 +139,11 @@ impl Rights {
         self.open.values().filter_map(|window| window.span.end).min()
     }
 
+    /// Whether the store has still to tell of a window what was spent in it.
+    pub(crate) fn is_waiting(&self) -> bool {
+        self.open.values().any(|window| !window.opened)
+    }
+
     /// Forgets the limits that are gone.
     pub(crate) fn retain(&mut self, snapshot: &Snapshot) {
         let wanted = |key: &LimitKey| snapshot.limits.iter().any(|limit| limit.key == *key);

@@ -270,9 +270,10 @@ fn without_a_store_that_answers_nothing_may_be_spent() {
     *disk.broken.lock().unwrap() = true;
     let mut process = Process::start(&disk, "1000 Tokens", Window::Day);
     let live = process.live(NOON);
-    assert!(!spend(&mut process, &live, 1));
+    assert!(!spend(&mut process, &live, 1) && process.rights.is_waiting());
     *disk.broken.lock().unwrap() = false;
     let live = process.live(NOON);
+    assert!(!process.rights.is_waiting());
     assert!(spend(&mut process, &live, 1));
 }
 
