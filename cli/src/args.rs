@@ -64,7 +64,7 @@ pub(crate) struct Run {
     #[arg(long, env = "POINTSMAN_STATE_DIR", value_name = "DIR")]
     pub(crate) state_dir: Option<PathBuf>,
     /// How long running calls may take to end after a signal to stop
-    #[arg(long, env = "POINTSMAN_DRAIN_TIMEOUT", default_value = "30s", value_parser = duration)]
+    #[arg(long, env = "POINTSMAN_DRAIN_TIMEOUT", default_value = "30s", value_parser = duration, value_name = "TIME")]
     pub(crate) drain_timeout: std::time::Duration,
     /// Print the manifests that the environment stands for, and end
     #[arg(long, conflicts_with = "path")]
@@ -88,7 +88,7 @@ pub(crate) struct Check {
 pub(crate) struct Explain {
     /// A prompt, or the id of a call (`req_…`) that the running pointsman has answered
     pub(crate) what: String,
-    /// Folder or file of manifests to decide by
+    /// Folder or file of manifests to decide by; without one, the running pointsman is asked
     #[arg(short = 'f', long = "file", value_name = "PATH")]
     pub(crate) path: Option<PathBuf>,
     /// The model that the caller asks for
@@ -97,7 +97,7 @@ pub(crate) struct Explain {
     /// The caller's cap on output tokens
     #[arg(long, value_name = "TOKENS")]
     pub(crate) max_tokens: Option<u64>,
-    /// The running pointsman to ask about calls
+    /// The running pointsman to ask
     #[arg(long, env = "POINTSMAN_SERVER", default_value = "http://127.0.0.1:7171", value_name = "URL")]
     pub(crate) server: String,
     /// table or json
@@ -152,10 +152,10 @@ pub(crate) struct OperatorRun {
     #[arg(long, env = "POINTSMAN_ANY_PEER_ADDRESS")]
     pub(crate) any_peer_address: bool,
     /// How often figures are written to status at most
-    #[arg(long, env = "POINTSMAN_FIGURES_INTERVAL", default_value = "10s", value_parser = duration)]
+    #[arg(long, env = "POINTSMAN_FIGURES_INTERVAL", default_value = "10s", value_parser = duration, value_name = "TIME")]
     pub(crate) figures_interval: std::time::Duration,
     /// How often ledgers are written at most
-    #[arg(long, env = "POINTSMAN_LEDGER_INTERVAL", default_value = "60s", value_parser = duration)]
+    #[arg(long, env = "POINTSMAN_LEDGER_INTERVAL", default_value = "60s", value_parser = duration, value_name = "TIME")]
     pub(crate) ledger_interval: std::time::Duration,
     #[command(flatten)]
     pub(crate) log: Log,
@@ -208,7 +208,7 @@ pub(crate) struct SidecarRun {
     #[arg(long, env = "POINTSMAN_STATE_DIR", default_value = "/var/lib/pointsman", value_name = "DIR")]
     pub(crate) state_dir: PathBuf,
     /// How long running calls may take to end after a signal to stop
-    #[arg(long, env = "POINTSMAN_DRAIN_TIMEOUT", default_value = "30s", value_parser = duration)]
+    #[arg(long, env = "POINTSMAN_DRAIN_TIMEOUT", default_value = "30s", value_parser = duration, value_name = "TIME")]
     pub(crate) drain_timeout: std::time::Duration,
     /// Once listening, write addresses to this file as JSON
     #[arg(long, env = "POINTSMAN_READY_FILE", value_name = "FILE")]
