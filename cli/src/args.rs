@@ -64,7 +64,13 @@ pub(crate) struct Run {
     #[arg(long, env = "POINTSMAN_STATE_DIR", value_name = "DIR")]
     pub(crate) state_dir: Option<PathBuf>,
     /// How long running calls may take to end after a signal to stop
-    #[arg(long, env = "POINTSMAN_DRAIN_TIMEOUT", default_value = "30s", value_parser = duration, value_name = "TIME")]
+    #[arg(
+        long,
+        env = "POINTSMAN_DRAIN_TIMEOUT",
+        default_value = "30s",
+        value_parser = duration,
+        value_name = "TIME"
+    )]
     pub(crate) drain_timeout: std::time::Duration,
     /// Print the manifests that the environment stands for, and end
     #[arg(long, conflicts_with = "path")]
@@ -152,10 +158,22 @@ pub(crate) struct OperatorRun {
     #[arg(long, env = "POINTSMAN_ANY_PEER_ADDRESS")]
     pub(crate) any_peer_address: bool,
     /// How often figures are written to status at most
-    #[arg(long, env = "POINTSMAN_FIGURES_INTERVAL", default_value = "10s", value_parser = duration, value_name = "TIME")]
+    #[arg(
+        long,
+        env = "POINTSMAN_FIGURES_INTERVAL",
+        default_value = "10s",
+        value_parser = duration,
+        value_name = "TIME"
+    )]
     pub(crate) figures_interval: std::time::Duration,
     /// How often ledgers are written at most
-    #[arg(long, env = "POINTSMAN_LEDGER_INTERVAL", default_value = "60s", value_parser = duration, value_name = "TIME")]
+    #[arg(
+        long,
+        env = "POINTSMAN_LEDGER_INTERVAL",
+        default_value = "60s",
+        value_parser = duration,
+        value_name = "TIME"
+    )]
     pub(crate) ledger_interval: std::time::Duration,
     #[command(flatten)]
     pub(crate) log: Log,
@@ -208,7 +226,13 @@ pub(crate) struct SidecarRun {
     #[arg(long, env = "POINTSMAN_STATE_DIR", default_value = "/var/lib/pointsman", value_name = "DIR")]
     pub(crate) state_dir: PathBuf,
     /// How long running calls may take to end after a signal to stop
-    #[arg(long, env = "POINTSMAN_DRAIN_TIMEOUT", default_value = "30s", value_parser = duration, value_name = "TIME")]
+    #[arg(
+        long,
+        env = "POINTSMAN_DRAIN_TIMEOUT",
+        default_value = "30s",
+        value_parser = duration,
+        value_name = "TIME"
+    )]
     pub(crate) drain_timeout: std::time::Duration,
     /// Once listening, write addresses to this file as JSON
     #[arg(long, env = "POINTSMAN_READY_FILE", value_name = "FILE")]
