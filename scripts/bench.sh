@@ -13,7 +13,7 @@ set -euo pipefail
 readonly ROOT="$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)"
 readonly CACHE="${XDG_CACHE_HOME:-$HOME/.cache}/pointsman"
 readonly BENCH="$ROOT/tests/bench" RESULT="$CACHE/bench/latest.json"
-export CARGO_TARGET_DIR="${CARGO_TARGET_DIR:-$CACHE/target}"
+. "$ROOT/scripts/target.sh"
 
 say() { echo "bench: $*" >&2; }
 wrong_usage() { say "$@"; sed -n '4,8s/^# \{0,1\}//p' "${BASH_SOURCE[0]}" >&2; exit 2; }

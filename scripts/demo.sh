@@ -5,7 +5,7 @@ set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
 cache="${XDG_CACHE_HOME:-$HOME/.cache}/pointsman"
-export CARGO_TARGET_DIR="${CARGO_TARGET_DIR:-$cache/target}"
+. scripts/target.sh
 export PYTHONUTF8=1 PYTHONDONTWRITEBYTECODE=1
 requirements=scripts/demo/requirements.txt
 version=$(sed -n 's/^openai==//p' "$requirements")

@@ -7,7 +7,7 @@ set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
 readonly CACHE="${XDG_CACHE_HOME:-$HOME/.cache}/pointsman"
-export CARGO_TARGET_DIR="${CARGO_TARGET_DIR:-$CACHE/target}"
+. scripts/target.sh
 export PYTHONDONTWRITEBYTECODE=1 PYTHONUTF8=1
 readonly BINARY="$CARGO_TARGET_DIR/debug/pointsman" SDK=tests/sdk
 

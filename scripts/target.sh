@@ -1,0 +1,16 @@
+# Sourced: sets CARGO_TARGET_DIR to the one target folder that all scripts share, outside the checkout.
+#
+# Cargo names a workspace's own crates by their path inside it and takes them for fresh by time alone, so that two
+# checkouts on one target folder would run each other's code. Whoever comes from another checkout than the last one has
+# our own crates built anew; what they depend on stays.
+if [[ -z "${CARGO_TARGET_DIR:-}" ]]; then
+    CARGO_TARGET_DIR="${XDG_CACHE_HOME:-$HOME/.cache}/pointsman/target"
+    export CARGO_TARGET_DIR
+    pointsman_checkout="$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd -P)"
+    mkdir -p "$CARGO_TARGET_DIR"
+    if [[ "$(cat "$CARGO_TARGET_DIR/.checkout" 2>/dev/null)" != "$pointsman_checkout" ]]; then
+        rm -rf "$CARGO_TARGET_DIR"/*/.fingerprint/pointsman-*
+        printf '%s\n' "$pointsman_checkout" >"$CARGO_TARGET_DIR/.checkout"
+    fi
+    unset pointsman_checkout
+fi
