@@ -12,8 +12,7 @@ impl Chance {
         Self(RandomState::new().hash_one(std::process::id()))
     }
 
-    /// Seeded by hand, for tests that must repeat.
-    #[cfg(test)]
+    /// Seeded by hand, for what must repeat.
     pub(crate) fn seeded(seed: u64) -> Self {
         Self(seed)
     }
@@ -30,5 +29,10 @@ impl Chance {
     /// A number from 0 up to 1, 1 excluded.
     pub(crate) fn fraction(&mut self) -> f64 {
         (self.bits() >> 11) as f64 / (1u64 << 53) as f64
+    }
+
+    /// What one decision may leave to chance: the draw of a model and the draw of a provider.
+    pub(crate) fn draws(&mut self) -> [f64; 2] {
+        [self.fraction(), self.fraction()]
     }
 }

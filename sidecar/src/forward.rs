@@ -49,7 +49,8 @@ pub(crate) async fn chat(
     let began = Instant::now();
     let chat = ChatRequest::parse(&body)?;
     drop(body);
-    let decided = decide(data, &plane, &chat, began)?;
+    let draws = data.chance.borrow_mut().draws();
+    let decided = decide(data, &plane, &chat, began, draws)?;
     let call = call::Call::begin(data, plane, id, &chat, &parts.headers, decided, began);
     carry::carry(call, &chat, &parts.headers, deadline).await
 }

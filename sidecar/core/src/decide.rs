@@ -9,6 +9,7 @@ mod choose;
 mod decision;
 mod filter;
 mod score;
+mod scores;
 #[cfg(test)]
 pub(crate) use tests::support as tests_support;
 #[cfg(test)]
@@ -18,7 +19,7 @@ pub use admit::{Admit, admit};
 pub use choose::decide;
 pub use decision::{Considered, Decision, Method, Need, Outcome, PickReason, Reason, Refusal, Step, Verdict};
 pub use filter::binds;
-pub use score::{ScoreMethod, Scores};
+pub use scores::{CandidateScore, Scale, ScoreMethod, ScoreSource, Scores};
 
 use crate::health::HealthRow;
 use crate::snapshot::{Asked, Policy, Snapshot};
@@ -45,4 +46,6 @@ pub struct View<'a> {
     pub lambda: f64,
     /// The moment of the decision.
     pub now: Millis,
+    /// Two draws from 0..1, of a model and of a provider: handed in and kept, so that the choice can be replayed.
+    pub draws: [f64; 2],
 }

@@ -8,7 +8,7 @@ use std::time::Instant;
 use pointsman_config::money::Nano;
 use pointsman_config::policy::{Optimizer, TextScope};
 use pointsman_config::provider::Capabilities;
-use pointsman_core::decide::{Admit, Decision, Method, ScoreMethod, Scores, View, admit, decide as choose};
+use pointsman_core::decide::{Admit, Decision, Method, Scores, View, admit, decide as choose};
 use pointsman_core::facts::{Facts, Text};
 use pointsman_core::shadow;
 use pointsman_core::snapshot::{Policy, Snapshot};
@@ -25,15 +25,15 @@ pub(crate) struct Decided {
     pub(crate) decision: Decision,
 }
 
-/// Until a routing model scores prompts, every candidate keeps the quality of its model's prior.
-const PRIORS: Scores<'static> = Scores { quality: &[], method: ScoreMethod::Prior };
-
 /// Decides a call. Only an unknown model is an error; refusals stand in the decision.
+///
+/// `draws` are two numbers from 0..1, for what a policy leaves to chance.
 pub(crate) fn decide(
     data: &Data,
     plane: &Arc<Plane>,
     chat: &ChatRequest,
     now: Instant,
+    draws: [f64; 2],
 ) -> Result<Decided, CallError> {
     let snapshot = &*plane.snapshot;
     let model = chat.model();
@@ -57,10 +57,11 @@ pub(crate) fn decide(
         in_flight: data.shared.in_flight.load(Relaxed) as u64,
         lambda: lambda(snapshot, policy, &plane.policies[route.policy].live, &facts),
         now,
+        draws,
     };
     let decision = match admit(&facts, &view) {
         Admit::Decided(decision) => decision,
-        Admit::Score(admitted) => choose(&view, admitted, &PRIORS),
+        Admit::Score(admitted) => choose(&view, admitted, &Scores::NONE),
     };
     Ok(Decided { policy: route.policy, decision })
 }

@@ -13,6 +13,7 @@ use serde_json::json;
 use super::error::CallError;
 use super::{intake, render};
 use crate::body::Outgoing;
+use crate::chance::Chance;
 use crate::data::Data;
 use crate::forward::decide as decide_call;
 use crate::records::decision_json;
@@ -41,12 +42,25 @@ pub(crate) async fn decide(
     let deadline = data.deadlines.take();
     let (body, _held) = intake::read(request.into_body(), &data.gate, &deadline).await?;
     let began = Instant::now();
+    let draws = draws(data, &body);
     let chat = ChatRequest::parse(&long(body))?;
-    let decided = decide_call(data, &plane, &chat, began)?;
+    let decided = decide_call(data, &plane, &chat, began, draws)?;
     let policy = &plane.snapshot.policies[decided.policy];
     let mut answer = decision_json(&plane.snapshot, policy, &decided.decision);
     answer["processing_ms"] = json!((began.elapsed().as_secs_f64() * 1e6).round() / 1e3);
     Ok(render::json(StatusCode::OK, answer.to_string().into_bytes(), id))
+}
+
+/// The same `seed` draws the same; without one, every question draws anew, as calls do.
+fn draws(data: &Data, body: &Bytes) -> [f64; 2] {
+    #[derive(Deserialize)]
+    struct Seeded {
+        seed: Option<u64>,
+    }
+    match serde_json::from_slice(body) {
+        Ok(Seeded { seed: Some(seed) }) => Chance::seeded(seed).draws(),
+        Ok(Seeded { seed: None }) | Err(_) => data.chance.borrow_mut().draws(),
+    }
 }
 
 /// Turns the short form into the long one; anything else stays what it is, and is judged as such.

@@ -81,6 +81,9 @@ pub(crate) fn decision_json(snapshot: &Snapshot, policy: &Policy, decision: &Dec
             "method": method(&decision.method),
             "candidates": decision.considered.len(),
             "propensity": decision.propensity,
+            "draws": decision.draws,
+            "task": decision.task.as_deref(),
+            "complexity": decision.complexity,
             "lambda": decision.lambda,
         },
     })
@@ -97,6 +100,7 @@ fn candidate(snapshot: &Snapshot, explainer: &Explainer<'_>, row: &Considered) -
     candidate["verdict"] = verdict.into();
     candidate["why"] = why.into();
     candidate["quality"] = row.quality.into();
+    candidate["quality_from"] = format!("{:?}", row.source).into();
     // Candidates that were never compared have no score.
     candidate["score"] = if row.score.is_finite() { row.score.into() } else { Value::Null };
     candidate["expected_cost_usd"] = row.expected_cost.map(|cost| cost.to_string()).into();

@@ -5,6 +5,7 @@ use pointsman_config::policy::{Action, Mode, Objective, Optimizer};
 use smallvec::SmallVec;
 
 use super::decision::{Considered, Decision, Method, Need, Outcome, PickReason, Reason, Refusal, Verdict};
+use super::scores::ScoreSource;
 use super::{View, filter};
 use crate::facts::Facts;
 use crate::snapshot::{Asked, CandMask, Candidate, Rule};
@@ -150,6 +151,7 @@ fn consider(f: &Facts<'_>, v: &View<'_>) -> SmallVec<[Considered; 4]> {
             Considered {
                 target: candidate.target,
                 quality: model.prior.quality,
+                source: ScoreSource::Prior,
                 expected_cost,
                 expected_ms: model.prior.answer_ms(output),
                 score: f64::NEG_INFINITY,
@@ -277,5 +279,8 @@ pub(super) fn refused(v: &View<'_>, considered: SmallVec<[Considered; 4]>, refus
         method: Method::Refused,
         lambda: v.lambda,
         attempts: v.policy.config.resilience.attempts,
+        draws: v.draws,
+        task: None,
+        complexity: None,
     }
 }

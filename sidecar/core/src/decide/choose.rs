@@ -5,7 +5,8 @@ use smallvec::SmallVec;
 
 use super::admit::{Admitted, cheapest, live, refused};
 use super::decision::{Considered, Decision, Method, Outcome, PickReason, Reason, Refusal, Verdict};
-use super::score::{ScoreMethod, Scores, score, score_weighted};
+use super::score::{score, score_weighted};
+use super::scores::{ScoreMethod, Scores};
 use super::{View, filter};
 use crate::snapshot::{CandMask, default_optimizer};
 
@@ -34,7 +35,8 @@ pub fn decide(v: &View<'_>, admitted: Admitted, scores: &Scores<'_>) -> Decision
         None if money_decided(v, &rows, &order, solve) => PickReason::Budget,
         None => PickReason::Picked,
     };
-    conclude(v, rows, order, reason, Method::Scored(optimizer, scores.method))
+    let decision = conclude(v, rows, order, reason, Method::Scored(optimizer, scores.method));
+    Decision { task: scores.task.cloned(), complexity: scores.complexity(), ..decision }
 }
 
 /// The decision where nothing is compared: `first` answers, the others of `live` stand by in order of cost.
@@ -53,9 +55,10 @@ pub(super) fn direct(
 }
 
 fn take_scores(rows: &mut [Considered], scores: &Scores<'_>) {
-    for (row, quality) in rows.iter_mut().zip(scores.quality) {
-        if (0.0..=1.0).contains(quality) {
-            row.quality = *quality;
+    for (i, row) in rows.iter_mut().enumerate() {
+        if let Some((quality, source)) = scores.quality(i) {
+            row.quality = quality;
+            row.source = source;
         }
     }
 }
@@ -159,5 +162,8 @@ fn conclude(
         method,
         lambda: v.lambda,
         attempts: v.policy.config.resilience.attempts,
+        draws: v.draws,
+        task: None,
+        complexity: None,
     }
 }

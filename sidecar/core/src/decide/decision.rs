@@ -1,5 +1,6 @@
 //! The one value that says what was decided and why.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use pointsman_config::amount::Unit;
@@ -8,7 +9,7 @@ use pointsman_config::policy::Optimizer;
 use serde::Serialize;
 use smallvec::SmallVec;
 
-use super::ScoreMethod;
+use super::{ScoreMethod, ScoreSource};
 use crate::time::Millis;
 
 /// What was decided for one call.
@@ -28,6 +29,12 @@ pub struct Decision {
     pub lambda: f64,
     /// Attempts that the policy allows.
     pub attempts: u32,
+    /// The draws that were handed in.
+    pub draws: [f64; 2],
+    /// What kind of task the scorer found.
+    pub task: Option<Arc<str>>,
+    /// How hard the scorer found the text, from 0 to 1.
+    pub complexity: Option<f64>,
 }
 
 /// The pick, or why there is none.
@@ -95,6 +102,8 @@ pub struct Considered {
     pub target: usize,
     /// Predicted probability of a good answer.
     pub quality: f64,
+    /// Where that comes from.
+    pub source: ScoreSource,
     /// What the call is expected to cost; none where the price is unknown.
     pub expected_cost: Option<Nano>,
     /// How long the whole answer is expected to take.

@@ -2,25 +2,9 @@
 
 use pointsman_config::money::Nano;
 use pointsman_config::policy::Optimizer;
-use serde::Serialize;
 
 use super::Considered;
 use crate::snapshot::CandMask;
-
-/// Where scores come from.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-pub enum ScoreMethod {
-    /// The models' prior quality, the same for every prompt.
-    Prior,
-}
-
-/// Predicted probability of a good answer, per candidate of the policy.
-pub struct Scores<'a> {
-    /// In the order of the policy's candidates.
-    pub quality: &'a [f64],
-    /// Where they come from.
-    pub method: ScoreMethod,
-}
 
 /// What the live candidates span, for normalising.
 struct Spread {

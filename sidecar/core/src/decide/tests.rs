@@ -139,6 +139,7 @@ fn run(snapshot: &Snapshot, call: &Call<'_>) -> Decision {
         in_flight: call.in_flight,
         lambda: call.lambda,
         now: Millis(1000),
+        draws: [0.5; 2],
     };
     let prompt = Prompt(call.prompt);
     let facts = Facts {
@@ -151,12 +152,9 @@ fn run(snapshot: &Snapshot, call: &Call<'_>) -> Decision {
         needs: call.needs,
         text: &prompt,
     };
-    let quality: Vec<f64> = MODELS.iter().map(|m| m.2).collect();
     match admit(&facts, &view) {
         Admit::Decided(decision) => decision,
-        Admit::Score(admitted) => {
-            decide(&view, admitted, &Scores { quality: &quality, method: ScoreMethod::Prior })
-        }
+        Admit::Score(admitted) => decide(&view, admitted, &Scores::NONE),
     }
 }
 
@@ -462,6 +460,7 @@ fn scores_that_are_not_probabilities_are_replaced_by_the_prior() {
         in_flight: 0,
         lambda: 0.0,
         now: Millis(0),
+        draws: [0.5; 2],
     };
     let prompt = Prompt("x");
     let facts = Facts {
@@ -477,9 +476,11 @@ fn scores_that_are_not_probabilities_are_replaced_by_the_prior() {
     for quality in [[f64::NAN, f64::INFINITY, -1.0], [f64::NEG_INFINITY, 1.1, f64::NAN]] {
         let Admit::Score(admitted) = admit(&facts, &view) else { panic!("a choice") };
         assert_eq!(admitted.live(), CandMask::first(3));
-        let d = decide(&view, admitted, &Scores { quality: &quality, method: ScoreMethod::Prior });
-        let seen: Vec<f64> = d.considered.iter().map(|c| c.quality).collect();
-        assert_eq!(seen, [0.80, 0.72, 0.60]);
+        let scored = quality.map(|value| CandidateScore { value, source: ScoreSource::Scorer });
+        let d = decide(&view, admitted, &Scores { candidates: &scored, ..Scores::NONE });
+        let seen: Vec<_> = d.considered.iter().map(|c| (c.quality, c.source)).collect();
+        let prior = ScoreSource::Prior;
+        assert_eq!(seen, [(0.80, prior), (0.72, prior), (0.60, prior)]);
     }
 }
 
