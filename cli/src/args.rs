@@ -145,6 +145,54 @@ pub(crate) struct OperatorRun {
     /// A further name in the operator's certificate; may be repeated
     #[arg(long = "server-name", env = "POINTSMAN_SERVER_NAMES", value_delimiter = ',', value_name = "NAME")]
     pub(crate) server_names: Vec<String>,
+    /// The image of the sidecar that is injected into pods; without it nothing is injected
+    #[arg(long, env = "POINTSMAN_SIDECAR_IMAGE", value_name = "IMAGE")]
+    pub(crate) sidecar_image: Option<String>,
+    /// When nodes pull that image: Always, IfNotPresent or Never
+    #[arg(
+        long,
+        env = "POINTSMAN_SIDECAR_IMAGE_PULL_POLICY",
+        default_value = "IfNotPresent",
+        value_parser = ["Always", "IfNotPresent", "Never"],
+        value_name = "POLICY"
+    )]
+    pub(crate) sidecar_image_pull_policy: String,
+    /// Where injected sidecars connect [default: pointsman.NAMESPACE.svc:14110]
+    #[arg(long, env = "POINTSMAN_SIDECAR_OPERATOR", value_name = "HOST:PORT")]
+    pub(crate) sidecar_operator: Option<String>,
+    /// What an injected sidecar requests
+    #[arg(
+        long,
+        env = "POINTSMAN_SIDECAR_REQUESTS",
+        default_value = "cpu=50m,memory=32Mi",
+        value_parser = resources,
+        value_name = "LIST"
+    )]
+    pub(crate) sidecar_requests: Resources,
+    /// What an injected sidecar is limited to; in Guaranteed pods also what it requests
+    #[arg(
+        long,
+        env = "POINTSMAN_SIDECAR_LIMITS",
+        default_value = "memory=128Mi",
+        value_parser = resources,
+        value_name = "LIST"
+    )]
+    pub(crate) sidecar_limits: Resources,
+    /// Where the API server asks about new pods (HTTPS, /mutate)
+    #[arg(long, env = "POINTSMAN_WEBHOOK_LISTEN", default_value = "0.0.0.0:14111", value_name = "ADDR")]
+    pub(crate) webhook_listen: SocketAddr,
+    /// The MutatingWebhookConfiguration whose caBundle the operator writes
+    #[arg(
+        long,
+        env = "POINTSMAN_WEBHOOK_CONFIGURATION",
+        default_value = "pointsman",
+        value_name = "NAME"
+    )]
+    pub(crate) webhook_configuration: String,
+    /// A folder with tls.crt, tls.key and ca.crt to serve under, read anew when it changes, as cert-manager fills it
+    /// [default: an authority of the operator's own]
+    #[arg(long, env = "POINTSMAN_CERTIFICATE_DIR", value_name = "DIR")]
+    pub(crate) certificate_dir: Option<PathBuf>,
     /// The ServiceAccount that the operator runs as; named in the command that lets it read Secrets
     #[arg(long, env = "POINTSMAN_SERVICE_ACCOUNT", default_value = "pointsman", value_name = "NAME")]
     pub(crate) service_account: String,
@@ -225,6 +273,9 @@ pub(crate) struct SidecarRun {
     /// Where the last good configuration is kept, without keys
     #[arg(long, env = "POINTSMAN_STATE_DIR", default_value = "/var/lib/pointsman", value_name = "DIR")]
     pub(crate) state_dir: PathBuf,
+    /// A memory-backed folder (tmpfs) of this container alone, where keys outlive a restart of the process
+    #[arg(long, env = "POINTSMAN_KEYS_DIR", value_name = "DIR")]
+    pub(crate) keys_dir: Option<PathBuf>,
     /// How long running calls may take to end after a signal to stop
     #[arg(
         long,
@@ -259,6 +310,24 @@ pub(crate) enum LogFormat {
     Text,
     /// For programs.
     Json,
+}
+
+/// Amounts of resources by name, as Kubernetes spells them.
+pub(crate) type Resources = std::collections::BTreeMap<String, String>;
+
+/// Reads `cpu=50m,memory=32Mi`.
+fn resources(text: &str) -> Result<Resources, String> {
+    let pairs = text.split(',').map(str::trim).filter(|pair| !pair.is_empty());
+    pairs
+        .map(|pair| {
+            let (name, amount) = pair.split_once('=').unwrap_or((pair, ""));
+            let usual = matches!(name, "cpu" | "memory" | "ephemeral-storage");
+            if !usual || !amount.starts_with(|c: char| c.is_ascii_digit()) {
+                return Err(format!("\"{pair}\": write it as cpu=50m or memory=32Mi"));
+            }
+            Ok((name.to_owned(), amount.to_owned()))
+        })
+        .collect()
 }
 
 fn duration(text: &str) -> Result<std::time::Duration, String> {

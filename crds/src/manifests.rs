@@ -1,5 +1,6 @@
-//! Everything under `manifests/`, made from the types: CustomResourceDefinitions and roles.
+//! Everything under `manifests/`: CustomResourceDefinitions made from the types, roles, admission.
 
+mod admission;
 mod rbac;
 mod yaml;
 
@@ -28,7 +29,10 @@ pub fn manifests() -> Vec<(String, String)> {
     let roles = rbac::files()
         .into_iter()
         .map(|(name, objects)| (format!("manifests/rbac/{name}.yaml"), yaml::documents(&objects)));
-    crds.chain(roles).collect()
+    let admission = admission::files()
+        .into_iter()
+        .map(|(name, objects)| (format!("manifests/admission/{name}.yaml"), yaml::documents(&objects)));
+    crds.chain(roles).chain(admission).collect()
 }
 
 fn tidied(crd: CustomResourceDefinition) -> CustomResourceDefinition {

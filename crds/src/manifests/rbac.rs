@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use crate::shared::GROUP;
 
 /// Where the operator lives: the root namespace.
-const ROOT_NAMESPACE: &str = "pointsman-system";
+pub(super) const ROOT_NAMESPACE: &str = "pointsman-system";
 /// As whom it runs.
 const SERVICE_ACCOUNT: &str = "pointsman";
 
@@ -38,15 +38,27 @@ fn operator() -> Vec<Value> {
         rule(&[""], &["namespaces", "pods"], &READ),
         rule(&["authentication.k8s.io"], &["tokenreviews"], &["create"]),
         rule(&["events.k8s.io"], &["events"], &["create", "patch"]),
+        // What injected pods trust, in every namespace that has some.
+        named(rule(&[""], &["configmaps"], &["create", "get", "list", "patch", "watch"]), "pointsman-trust"),
+        // Of the webhook's configuration the operator writes the caBundle.
+        named(
+            rule(
+                &["admissionregistration.k8s.io"],
+                &["mutatingwebhookconfigurations"],
+                &["get", "list", "patch", "watch"],
+            ),
+            "pointsman",
+        ),
     ]);
     let root = json!([
         rule(&[GROUP], &["budgetledgers"], &["create", "get", "list", "update"]),
         rule(&["coordination.k8s.io"], &["leases"], &["create"]),
         named(rule(&["coordination.k8s.io"], &["leases"], &["get", "update"]), "pointsman"),
-        // The operator's own authority; what it may create it may read and change only under these names.
-        rule(&[""], &["secrets", "configmaps"], &["create"]),
-        named(rule(&[""], &["secrets"], &["get"]), "pointsman-tls"),
-        named(rule(&[""], &["configmaps"], &["get", "patch"]), "pointsman-trust"),
+        // The operator's own authority, and the images that it injects; what it may create it may read and change only under
+        // these names.
+        rule(&[""], &["secrets"], &["create"]),
+        named(rule(&[""], &["secrets"], &["get", "list", "update", "watch"]), "pointsman-tls"),
+        named(rule(&[""], &["configmaps"], &["create", "get", "patch"]), "pointsman-sidecar"),
     ]);
     vec![
         json!({
@@ -98,7 +110,7 @@ fn cluster_role(name: &str, extra: Value, rules: Value) -> Value {
     })
 }
 
-fn labels() -> Value {
+pub(super) fn labels() -> Value {
     json!({ "app.kubernetes.io/name": "pointsman" })
 }
 
