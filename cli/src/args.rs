@@ -182,12 +182,7 @@ pub(crate) struct OperatorRun {
     #[arg(long, env = "POINTSMAN_WEBHOOK_LISTEN", default_value = "0.0.0.0:14111", value_name = "ADDR")]
     pub(crate) webhook_listen: SocketAddr,
     /// The MutatingWebhookConfiguration whose caBundle the operator writes
-    #[arg(
-        long,
-        env = "POINTSMAN_WEBHOOK_CONFIGURATION",
-        default_value = "pointsman",
-        value_name = "NAME"
-    )]
+    #[arg(long, env = "POINTSMAN_WEBHOOK_CONFIGURATION", default_value = "pointsman", value_name = "NAME")]
     pub(crate) webhook_configuration: String,
     /// A folder with tls.crt, tls.key and ca.crt to serve under, read anew when it changes, as cert-manager fills it
     /// [default: an authority of the operator's own]

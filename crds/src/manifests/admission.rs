@@ -71,10 +71,8 @@ fn policies() -> Vec<Value> {
 
 /// The final pod, when it is created, changed, or given a container to debug with.
 fn pods() -> Vec<Value> {
-    let rules = json!([
-        rule(&["CREATE", "UPDATE"], &["pods"]),
-        rule(&["UPDATE"], &["pods/ephemeralcontainers"]),
-    ]);
+    let rules =
+        json!([rule(&["CREATE", "UPDATE"], &["pods"]), rule(&["UPDATE"], &["pods/ephemeralcontainers"]),]);
     let variables = json!([
         { "name": "inits", "expression": "has(object.spec.initContainers) ? object.spec.initContainers : []" },
         { "name": "debuggers", "expression": "has(object.spec.ephemeralContainers) ? object.spec.ephemeralContainers : []" },
@@ -94,11 +92,15 @@ fn pods() -> Vec<Value> {
         validation(&apart("object.spec.containers", ""), mounted),
         validation(&apart("variables.debuggers", ""), mounted),
         validation(
-            &format!("variables.debuggers.all(c, !has(c.targetContainerName) || c.targetContainerName != '{CONTAINER}')"),
+            &format!(
+                "variables.debuggers.all(c, !has(c.targetContainerName) || c.targetContainerName != '{CONTAINER}')"
+            ),
             "a debugging container may not share processes with the container \"pointsman\": choose another target",
         ),
         validation(
-            &format!("variables.volumes.all(v, v.name == 'pointsman-token' || !has(v.projected) || !has(v.projected.sources) || v.projected.sources.all(s, !has(s.serviceAccountToken) || !has(s.serviceAccountToken.audience) || s.serviceAccountToken.audience != '{AUDIENCE}'))"),
+            &format!(
+                "variables.volumes.all(v, v.name == 'pointsman-token' || !has(v.projected) || !has(v.projected.sources) || v.projected.sources.all(s, !has(s.serviceAccountToken) || !has(s.serviceAccountToken.audience) || s.serviceAccountToken.audience != '{AUDIENCE}'))"
+            ),
             "tokens for audience pointsman.dev/sidecar belong into the volume pointsman-token: remove the source",
         ),
         validation(
@@ -148,8 +150,7 @@ fn image() -> Vec<Value> {
         "validations": [validation(&known,
             "the image of the init container \"pointsman\" is not one that the operator injects (ConfigMap pointsman-sidecar lists them): leave the container out, and it is injected")],
     });
-    let parameter =
-        json!({ "name": IMAGES, "namespace": ROOT_NAMESPACE, "parameterNotFoundAction": "Deny" });
+    let parameter = json!({ "name": IMAGES, "namespace": ROOT_NAMESPACE, "parameterNotFoundAction": "Deny" });
     policy("pointsman-image", json!([rule(&["CREATE"], &["pods"])]), spec, Some(parameter))
 }
 
@@ -167,9 +168,7 @@ fn exec() -> Vec<Value> {
 /// Tokens that open the operator's streams are for kubelets to fetch, and for whoever may do everything.
 fn tokens() -> Vec<Value> {
     let rules = json!([rule(&["CREATE"], &["serviceaccounts/token"])]);
-    let asked = format!(
-        "has(object.spec.audiences) && object.spec.audiences.exists(a, a == '{AUDIENCE}')"
-    );
+    let asked = format!("has(object.spec.audiences) && object.spec.audiences.exists(a, a == '{AUDIENCE}')");
     let spec = json!({
         "matchConditions": [{ "name": "for-our-audience", "expression": asked }],
         "validations": [validation(
@@ -195,10 +194,7 @@ fn policy(name: &str, rules: Value, mut spec: Value, parameter: Option<Value>) -
             "metadata": { "name": name, "labels": labels() }, "spec": spec,
         })
     };
-    vec![
-        object("ValidatingAdmissionPolicy", spec),
-        object("ValidatingAdmissionPolicyBinding", binding),
-    ]
+    vec![object("ValidatingAdmissionPolicy", spec), object("ValidatingAdmissionPolicyBinding", binding)]
 }
 
 fn validation(expression: &str, message: &str) -> Value {
