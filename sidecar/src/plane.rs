@@ -13,6 +13,7 @@ use jiff::Timestamp;
 use pointsman_config::provider::Timeouts;
 use pointsman_core::account::LimitLive;
 use pointsman_core::health::HealthRow;
+use pointsman_core::lengths::Expected;
 use pointsman_core::snapshot::{Snapshot, Target};
 use pointsman_core::time::Millis;
 use smallvec::SmallVec;
@@ -115,6 +116,12 @@ impl Plane {
     /// How a target stands now.
     pub(crate) fn health(&self, target: usize, now: Millis) -> HealthRow {
         self.targets[target].live.health().row(now)
+    }
+
+    /// What an ordinary call of a target uses.
+    pub(crate) fn expected(&self, target: usize) -> Expected {
+        let prior = &self.snapshot.targets[target].model.prior;
+        self.targets[target].live.learned().expected(prior)
     }
 
     /// What is left of a limit.

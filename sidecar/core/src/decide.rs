@@ -22,6 +22,7 @@ pub use filter::binds;
 pub use scores::{CandidateScore, Scale, ScoreMethod, ScoreSource, Scores};
 
 use crate::health::HealthRow;
+use crate::lengths::Expected;
 use crate::snapshot::{Asked, Policy, Snapshot};
 use crate::time::Millis;
 
@@ -38,6 +39,8 @@ pub struct View<'a> {
     pub asked: Asked,
     /// Health of each target of the snapshot, by index.
     pub health: &'a dyn Fn(usize) -> HealthRow,
+    /// What an ordinary call of each target of the snapshot uses, by index.
+    pub expected: &'a dyn Fn(usize) -> Expected,
     /// What is left of each limit of the snapshot, by index, in its own unit; none where the limit refuses nothing.
     pub room: &'a dyn Fn(usize) -> Option<u64>,
     /// Calls that are being answered now, this one left out.

@@ -14,6 +14,7 @@ pub mod explain;
 pub mod facts;
 pub mod failover;
 pub mod health;
+pub mod lengths;
 pub mod shadow;
 pub mod snapshot;
 pub mod time;

@@ -15,6 +15,7 @@ use pointsman_core::account::{Charge, Reservation, Settlement, settle};
 use pointsman_core::decide::{Decision, Outcome, PickReason};
 use pointsman_core::failover::{Attempt, Failure, Trail};
 use pointsman_core::health::Signal;
+use pointsman_core::lengths::Seen;
 use pointsman_core::snapshot::Policy;
 use pointsman_wire::openai::error::ProviderError;
 use pointsman_wire::openai::request::ChatRequest;
@@ -65,6 +66,8 @@ struct Flight {
     reservation: Reservation,
     /// Set when bytes may have left.
     sent: Option<Instant>,
+    /// From there to the first content, of streams.
+    first: Option<Duration>,
 }
 
 /// An attempt that is over.
@@ -170,7 +173,7 @@ impl Call {
 
     /// An attempt holds its rights and is about to be sent.
     pub(super) fn take_off(&mut self, candidate: usize, reservation: Reservation) {
-        self.flight = Some(Flight { candidate, reservation, sent: None });
+        self.flight = Some(Flight { candidate, reservation, sent: None, first: None });
     }
 
     /// From here on bytes may leave.
@@ -179,6 +182,14 @@ impl Call {
         flight.sent = Some(now);
         let (_, beside, provider) = self.plane.target(self.decision.considered[flight.candidate].target);
         beside.live.health().on_send(self.data.shared.clock.millis(now), provider.timeouts.first_token);
+    }
+
+    /// The first content of a stream came.
+    pub(super) fn first_content(&mut self, after: Duration) {
+        let Some(flight) = &mut self.flight else { return };
+        flight.first = Some(after);
+        let target = self.decision.considered[flight.candidate].target;
+        self.plane.targets[target].live.metrics.first_token(after);
     }
 
     /// The attempt ended before the commit point, and failed.
@@ -196,9 +207,10 @@ impl Call {
 
     /// The attempt is over: its rights are settled, once, and its target's health is told.
     pub(super) fn land(&mut self, settlement: Settlement, end: TriedEnd, signal: Signal, now: Instant) {
-        let Some(Flight { candidate, reservation, sent }) = self.flight.take() else { return };
-        let prices = self.plane.snapshot.targets[self.target(candidate)].model.prices;
-        let charge = settle(reservation, prices.as_ref(), settlement);
+        let Some(Flight { candidate, reservation, sent, first }) = self.flight.take() else { return };
+        let target = self.target(candidate);
+        let model = &self.plane.snapshot.targets[target].model;
+        let charge = settle(reservation, model.prices.as_ref(), settlement);
         self.tally(candidate).charge(&charge);
         let Charge { usage, cost, uncertain } = charge;
         self.charged.cost = self.charged.cost.saturating_add(cost);
@@ -208,6 +220,10 @@ impl Call {
         self.charged.usage.output += usage.output;
         self.charged.usage.reasoning += usage.reasoning;
         let took = sent.map(|at| now.saturating_duration_since(at)).unwrap_or_default();
+        if let (Settlement::Usage(usage), TriedEnd::Answered(_)) = (settlement, end) {
+            let seen = Seen { usage, answers: self.asked.choices, first, took };
+            self.plane.targets[target].live.learned().observe(&seen, &model.prior);
+        }
         self.tried.push(Tried { candidate, end, took, charge });
         self.signal(candidate, signal, now);
     }

@@ -10,8 +10,8 @@ use pointsman_config::policy::{Optimizer, TextScope};
 use pointsman_config::provider::Capabilities;
 use pointsman_core::decide::{Admit, Decision, Method, Scores, View, admit, decide as choose};
 use pointsman_core::facts::{Facts, Text};
-use pointsman_core::shadow;
-use pointsman_core::snapshot::{Policy, Snapshot};
+use pointsman_core::shadow::{self, ShadowPrice};
+use pointsman_core::snapshot::Policy;
 use pointsman_wire::openai::request::ChatRequest;
 
 use crate::data::Data;
@@ -53,9 +53,10 @@ pub(crate) fn decide(
         policy,
         asked: route.asked,
         health: &|target| plane.health(target, now),
+        expected: &|target| plane.expected(target),
         room: &|limit| plane.room(limit),
         in_flight: data.shared.in_flight.load(Relaxed) as u64,
-        lambda: lambda(snapshot, policy, &plane.policies[route.policy].live, &facts),
+        lambda: lambda(plane, route.policy, &facts),
         now,
         draws,
     };
@@ -74,13 +75,17 @@ pub(crate) fn spend_target(policy: &Policy) -> Option<Nano> {
 /// Moves the shadow price by what the pick is expected to cost.
 pub(crate) fn steer(policy: &Policy, live: &PolicyLive, decision: &Decision) {
     let Some((target, expected)) = priced(policy, decision) else { return };
-    live.set_lambda(shadow::on_decision(live.lambda(), target, expected));
+    if let Some(price) = live.price().as_mut() {
+        price.on_decision(target, expected);
+    }
 }
 
-/// Corrects the shadow price by what the call really cost.
+/// Corrects what is owed by what the call really cost.
 pub(crate) fn correct(policy: &Policy, live: &PolicyLive, decision: &Decision, actual: Nano) {
     let Some((target, expected)) = priced(policy, decision) else { return };
-    live.set_lambda(shadow::on_settlement(live.lambda(), target, expected, actual));
+    if let Some(price) = live.price().as_mut() {
+        price.on_settlement(target, expected, actual);
+    }
 }
 
 /// The target and the expected cost, where a shadow price made the choice.
@@ -90,23 +95,26 @@ fn priced(policy: &Policy, decision: &Decision) -> Option<(Nano, Nano)> {
     by_price.then(|| Some((spend_target(policy)?, expected))).flatten()
 }
 
-/// The policy's shadow price; the first call of a policy finds where to start.
-fn lambda(snapshot: &Snapshot, policy: &Policy, live: &PolicyLive, facts: &Facts<'_>) -> f64 {
-    let known = live.lambda();
+/// The policy's lambda; the first call of a policy finds where to start.
+fn lambda(plane: &Plane, index: usize, facts: &Facts<'_>) -> f64 {
+    let (policy, live) = (&plane.snapshot.policies[index], &plane.policies[index].live);
+    let mut price = live.price();
+    if let Some(price) = &*price {
+        return price.lambda();
+    }
     // A rule may ask for the price where the policy itself does not.
-    let Some(target) = spend_target(policy).filter(|_| known == 0.0) else { return known };
+    let Some(target) = spend_target(policy) else { return 0.0 };
     let candidates: Vec<(f64, f64)> = policy
         .candidates
         .iter()
         .filter_map(|candidate| {
-            let model = &snapshot.targets[candidate.target].model;
-            let output = model.prior.output_tokens.round() as u64;
-            Some((model.prior.quality, model.prices?.bound(facts.input_tokens, output).as_usd()))
+            let model = &plane.snapshot.targets[candidate.target].model;
+            let expected = plane.expected(candidate.target);
+            let cost = expected.cost(model.prices.as_ref()?, facts.input_tokens, expected.output_tokens);
+            Some((model.prior.quality, cost.as_usd()))
         })
         .collect();
-    let start = shadow::start(&candidates, target);
-    live.set_lambda(start);
-    start
+    price.insert(ShadowPrice::at(shadow::start(&candidates, target))).lambda()
 }
 
 fn facts<'a>(chat: &ChatRequest, model: &'a str, words: &'a Words<'a>) -> Facts<'a> {

@@ -91,7 +91,7 @@ pub(super) async fn hold(call: &mut Call, answer: Answer, deadline: &Deadline) -
     call.waited += started.elapsed();
     held?;
     if flow.watch.seen().output {
-        call.plane.targets[call.target(candidate)].live.metrics.first_token(since.elapsed());
+        call.first_content(since.elapsed());
     }
     deadline.set(flow.deadline(Instant::now()));
     Ok(Opening { candidate, status, headers, flow })
@@ -223,8 +223,7 @@ impl ChatStream {
         self.flow.told_health = true;
         self.call.signal(self.flow.candidate, Signal::Success, now);
         if !held {
-            let target = self.call.target(self.flow.candidate);
-            self.call.plane.targets[target].live.metrics.first_token(now - self.flow.since);
+            self.call.first_content(now - self.flow.since);
         }
     }
 

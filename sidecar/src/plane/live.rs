@@ -1,27 +1,30 @@
 //! The parts that live longer than a snapshot.
 
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use pointsman_config::entry::Name;
 use pointsman_core::health::Health;
+use pointsman_core::lengths::Learned;
+use pointsman_core::shadow::ShadowPrice;
 use pointsman_core::snapshot::TargetKey;
 
 use crate::telemetry::TargetMetrics;
 use crate::usage::CallCounters;
 
-/// A target's health and metrics.
+/// A target's health, what its calls use, and its metrics.
 pub(crate) struct TargetLive {
     health: Mutex<Health>,
+    learned: Mutex<Learned>,
     pub(crate) metrics: TargetMetrics,
 }
 
 /// A policy's shadow price and refusals.
 #[derive(Default)]
 pub(crate) struct PolicyLive {
-    /// Bits of an `f64`; zero until the first decision that needs it.
-    lambda: AtomicU64,
+    /// None until the first decision that needs it.
+    price: Mutex<Option<ShadowPrice>>,
     pub(crate) refused: AtomicU64,
 }
 
@@ -35,22 +38,28 @@ pub(crate) struct Live {
 
 impl TargetLive {
     pub(crate) fn new(metrics: TargetMetrics) -> Self {
-        Self { health: Mutex::default(), metrics }
+        Self { health: Mutex::default(), learned: Mutex::default(), metrics }
     }
 
     /// Held for a few instructions at a time, never across an await.
     pub(crate) fn health(&self) -> MutexGuard<'_, Health> {
         self.health.lock().unwrap_or_else(PoisonError::into_inner)
     }
+
+    /// Held for a few instructions at a time, never across an await.
+    pub(crate) fn learned(&self) -> MutexGuard<'_, Learned> {
+        self.learned.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 impl PolicyLive {
-    /// The shadow price; zero where there is none yet.
+    /// Lambda; zero where there is no price yet.
     pub(crate) fn lambda(&self) -> f64 {
-        f64::from_bits(self.lambda.load(Relaxed))
+        self.price().map_or(0.0, |price| price.lambda())
     }
 
-    pub(crate) fn set_lambda(&self, lambda: f64) {
-        self.lambda.store(lambda.to_bits(), Relaxed);
+    /// Held for a few instructions at a time, never across an await.
+    pub(crate) fn price(&self) -> MutexGuard<'_, Option<ShadowPrice>> {
+        self.price.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -23,6 +23,8 @@ pub(crate) const BUDGET_REMAINING: &str = "pointsman_budget_remaining_ratio";
 pub(crate) const BUDGET_SPENT: &str = "pointsman_budget_spent";
 pub(crate) const BUDGET_BURNED: &str = "pointsman_budget_burned";
 pub(crate) const LAMBDA: &str = "pointsman_shadow_price";
+pub(crate) const OWED: &str = "pointsman_shadow_price_owed_calls";
+pub(crate) const EXPECTED_OUTPUT: &str = "pointsman_expected_output_tokens";
 
 /// How an attempt failed, as headers and records say it: the status, or a word from a closed set.
 pub(crate) fn failure(failure: &pointsman_core::failover::Failure) -> std::borrow::Cow<'static, str> {

@@ -15,6 +15,7 @@ use crate::usage::Totals;
 pub(crate) fn render(out: &mut String, plane: &Plane, now: Millis) {
     calls(out, plane);
     targets(out, plane, now);
+    expected_lengths(out, plane);
     budgets(out, plane);
     shadow_prices(out, plane);
 }
@@ -70,6 +71,14 @@ fn targets(out: &mut String, plane: &Plane, now: Millis) {
     }
 }
 
+fn expected_lengths(out: &mut String, plane: &Plane) {
+    head(out, names::EXPECTED_OUTPUT, "Output tokens that an ordinary answer is expected to have", "gauge");
+    for (i, target) in plane.snapshot.targets.iter().enumerate() {
+        let labels = format!("provider=\"{}\",model=\"{}\"", target.key.provider, escape(&target.key.model));
+        line(out, names::EXPECTED_OUTPUT, &labels, &format!("{:.1}", plane.expected(i).output_tokens));
+    }
+}
+
 fn budgets(out: &mut String, plane: &Plane) {
     let rows: Vec<_> = plane.snapshot.limits.iter().zip(&plane.limits).collect();
     head(out, names::BUDGET_REMAINING, "Share of a limit that is neither spent nor reserved", "gauge");
@@ -108,6 +117,11 @@ fn shadow_prices(out: &mut String, plane: &Plane) {
     head(out, names::LAMBDA, "What one USD must buy in quality", "gauge");
     for (policy, part) in plane.snapshot.policies.iter().zip(&plane.policies) {
         line(out, names::LAMBDA, &format!("policy=\"{}\"", policy.name), &part.live.lambda().to_string());
+    }
+    head(out, names::OWED, "Calls' worth of the spend target that were spent too much", "gauge");
+    for (policy, part) in plane.snapshot.policies.iter().zip(&plane.policies) {
+        let owed = part.live.price().map_or(0.0, |price| price.owed());
+        line(out, names::OWED, &format!("policy=\"{}\"", policy.name), &format!("{owed:.3}"));
     }
     head(out, "pointsman_refused", "Calls that were refused", "counter");
     for (policy, part) in plane.snapshot.policies.iter().zip(&plane.policies) {

@@ -143,17 +143,18 @@ fn consider(f: &Facts<'_>, v: &View<'_>) -> SmallVec<[Considered; 4]> {
         .iter()
         .map(|candidate| {
             let model = &v.snapshot.targets[candidate.target].model;
-            let step = filter::step(f, v, candidate);
+            let expected = (v.expected)(candidate.target);
+            let step = filter::step(f, v, candidate, &expected);
             let answers = f64::from(f.answers.max(1));
-            let output = filter::likely_output(model, step.output_bound / u64::from(f.answers.max(1)));
+            let output = expected.output_within(step.output_bound / u64::from(f.answers.max(1)));
             let expected_cost =
-                model.prices.map(|prices| prices.bound(f.input_tokens, (output * answers).round() as u64));
+                model.prices.map(|prices| expected.cost(&prices, f.input_tokens, output * answers));
             Considered {
                 target: candidate.target,
                 quality: model.prior.quality,
                 source: ScoreSource::Prior,
                 expected_cost,
-                expected_ms: model.prior.answer_ms(output),
+                expected_ms: expected.answer_ms(output),
                 score: f64::NEG_INFINITY,
                 step,
                 verdict: filter::unfit(f, model).map_or(Verdict::Undecided, Verdict::LeftOut),

@@ -8,6 +8,7 @@ use super::decision::{Need, Reason, Step};
 use super::{DEFAULT_OUTPUT_CAP, View};
 use crate::facts::Facts;
 use crate::health::HealthRow;
+use crate::lengths::Expected;
 use crate::snapshot::{Candidate, Limit, Snapshot};
 
 /// Why the model can never take this request.
@@ -120,7 +121,7 @@ pub(super) fn unbounded(f: &Facts<'_>, v: &View<'_>, candidate: &Candidate) -> O
 ///
 /// The output bound is the lowest of the caller's cap (or the policy's, where the caller gives none) and what the model
 /// can give at all. Where a limit binds, that bound is written into the request, so that the provider keeps it too.
-pub(super) fn step(f: &Facts<'_>, v: &View<'_>, candidate: &Candidate) -> Step {
+pub(super) fn step(f: &Facts<'_>, v: &View<'_>, candidate: &Candidate, expected: &Expected) -> Step {
     let model = &v.snapshot.targets[candidate.target].model;
     let binding = candidate.limits.iter().any(|&i| binds(v.snapshot, &v.snapshot.limits[i]));
     let policy_cap = v.policy.config.strategy.max_output_tokens;
@@ -133,18 +134,13 @@ pub(super) fn step(f: &Facts<'_>, v: &View<'_>, candidate: &Candidate) -> Step {
     };
     let answers = u64::from(f.answers.max(1));
     let output_bound = cap.saturating_mul(answers);
-    let output_likely = likely_output(model, cap) * answers as f64;
+    let output_likely = expected.output_within(cap) * answers as f64;
     Step {
         output_bound,
         write_cap: must_write.then_some(cap),
         bound: need(model, f.input_tokens_bound, output_bound),
         likely: likely(model, f.input_tokens, output_likely, need(model, f.input_tokens_bound, output_bound)),
     }
-}
-
-/// Output tokens of one answer, as far as the model's prior tells.
-pub(super) fn likely_output(model: &ModelConfig, cap: u64) -> f64 {
-    model.prior.output_tokens.min(cap as f64)
 }
 
 fn need(model: &ModelConfig, input: u64, output: u64) -> Need {

@@ -14,6 +14,7 @@ use pointsman_config::provider::*;
 use super::*;
 use crate::explain::Explainer;
 use crate::facts::{Facts, Prompt};
+use crate::lengths::Expected;
 use crate::snapshot::{CandMask, check};
 
 /// (name, price in and out in USD per million, quality, ms to the first token)
@@ -135,6 +136,7 @@ fn run(snapshot: &Snapshot, call: &Call<'_>) -> Decision {
         policy,
         asked: route.asked,
         health: &health,
+        expected: &|target| Expected::from(&snapshot.targets[target].model.prior),
         room: &room,
         in_flight: call.in_flight,
         lambda: call.lambda,
@@ -456,6 +458,7 @@ fn scores_that_are_not_probabilities_are_replaced_by_the_prior() {
         policy: &snapshot.policies[0],
         asked: route.asked,
         health: &|_| HealthRow::Healthy,
+        expected: &|target| Expected::from(&snapshot.targets[target].model.prior),
         room: &|_| None,
         in_flight: 0,
         lambda: 0.0,
