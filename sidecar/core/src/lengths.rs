@@ -109,8 +109,18 @@ impl Learned {
     /// Makes room for one more call, so that no sum counts more than [`MEMORY`] of them.
     fn fade(&mut self) {
         let keep = |count: f64| if count + 1.0 > MEMORY { (MEMORY - 1.0) / count } else { 1.0 };
-        let Self { answers, output, calls, input, cached, firsts, first_ms, timed, timed_output, generating_ms } =
-            self;
+        let Self {
+            answers,
+            output,
+            calls,
+            input,
+            cached,
+            firsts,
+            first_ms,
+            timed,
+            timed_output,
+            generating_ms,
+        } = self;
         let (all, first, time) = (keep(*calls), keep(*firsts), keep(*timed));
         [answers, output, calls, input, cached].into_iter().for_each(|sum| *sum *= all);
         [firsts, first_ms].into_iter().for_each(|sum| *sum *= first);
@@ -225,8 +235,7 @@ mod tests {
     #[test]
     fn cached_input_is_priced_by_its_learned_share() {
         let price = |usd| PricePerMillion::parse_usd(usd).expect("a price");
-        let prices =
-            Prices { input: price("10"), output: price("20"), cached_input: Some(price("1")) };
+        let prices = Prices { input: price("10"), output: price("20"), cached_input: Some(price("1")) };
         let expected = Expected { cached_share: 0.5, ..Expected::from(&PRIOR) };
         // 500 x 10 + 500 x 1 + 100 x 20 per million.
         assert_eq!(expected.cost(&prices, 1_000, 100.0), Nano::parse_usd("0.0075").expect("money"));

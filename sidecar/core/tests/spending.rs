@@ -75,7 +75,8 @@ fn steering_costs_next_to_no_quality() {
             let steered = Run::default().play(&outcomes, target);
             // The best single price for just what was spent, found with all outcomes in hand.
             let spent = steered.spent / steered.calls as f64;
-            let best = Run { fixed: Some(outcomes.best_price(spent)), ..Run::default() }.play(&outcomes, spent);
+            let best =
+                Run { fixed: Some(outcomes.best_price(spent)), ..Run::default() }.play(&outcomes, spent);
             let lost = (best.right - steered.right) / steered.calls as f64;
             assert!(lost < 0.02, "{} at {share}: {lost:.4} of quality lost", outcomes.name);
         }
@@ -86,7 +87,9 @@ fn steering_costs_next_to_no_quality() {
 #[test]
 fn outcomes_from_elsewhere_meet_their_targets_too() {
     let Some(path) = std::env::var_os("POINTSMAN_OUTCOMES") else {
-        return replay::skip("POINTSMAN_OUTCOMES names no file of outcomes made by sidecar/core/tests/outcomes/draw.py");
+        return replay::skip(
+            "POINTSMAN_OUTCOMES names no file of outcomes made by sidecar/core/tests/outcomes/draw.py",
+        );
     };
     let text = std::fs::read_to_string(&path).expect("POINTSMAN_OUTCOMES names a file that can be read");
     let outcomes = Outcomes::parse("elsewhere", &text);

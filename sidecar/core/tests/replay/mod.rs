@@ -57,7 +57,9 @@ impl Outcomes {
                         },
                     });
                 }
-                ["task", ref qualities @ ..] => found.tasks.push(qualities.iter().map(|q| number(q)).collect()),
+                ["task", ref qualities @ ..] => {
+                    found.tasks.push(qualities.iter().map(|q| number(q)).collect())
+                }
                 ["call", task, input, ref answers @ ..] => found.calls.push(Call {
                     task: task.parse().expect("a task"),
                     input: input.parse().expect("tokens"),
@@ -129,7 +131,14 @@ pub(crate) struct Run {
 
 impl Default for Run {
     fn default() -> Self {
-        Self { wrong_by: 1.0, knows_the_task: true, in_flight: 1, passes: 1, priors_wrong_by: 1.0, fixed: None }
+        Self {
+            wrong_by: 1.0,
+            knows_the_task: true,
+            in_flight: 1,
+            passes: 1,
+            priors_wrong_by: 1.0,
+            fixed: None,
+        }
     }
 }
 
@@ -163,7 +172,8 @@ impl Run {
                 })
                 .collect();
             let worth = |i: usize| self.quality(outcomes, call, i) - price.lambda() * expected[i].as_usd();
-            let best = |a: &usize, b: &usize| worth(*a).total_cmp(&worth(*b)).then(expected[*b].cmp(&expected[*a]));
+            let best =
+                |a: &usize, b: &usize| worth(*a).total_cmp(&worth(*b)).then(expected[*b].cmp(&expected[*a]));
             let model = (0..priors.len()).max_by(best).expect("models");
             played.calls += 1;
             played.spent += outcomes.cost(call, model).as_usd();
@@ -191,7 +201,11 @@ impl Run {
     }
 
     fn quality(&self, outcomes: &Outcomes, call: &Call, model: usize) -> f64 {
-        if self.knows_the_task { outcomes.tasks[call.task][model] } else { outcomes.models[model].prior.quality }
+        if self.knows_the_task {
+            outcomes.tasks[call.task][model]
+        } else {
+            outcomes.models[model].prior.quality
+        }
     }
 
     /// The start that the data plane takes, from the first call and the priors; then made wrong.
@@ -216,6 +230,7 @@ pub(crate) fn skip(reason: &str) {
     let _ = std::io::stderr().write_all(line.as_bytes());
     if let Some(path) = std::env::var_os("POINTSMAN_SKIPPED") {
         let file = std::fs::OpenOptions::new().create(true).append(true).open(path);
-        file.and_then(|mut file| file.write_all(line.as_bytes())).expect("the file of skipped tests is writable");
+        file.and_then(|mut file| file.write_all(line.as_bytes()))
+            .expect("the file of skipped tests is writable");
     }
 }
