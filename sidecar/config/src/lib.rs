@@ -17,6 +17,7 @@ pub mod money;
 pub mod objects;
 pub mod policy;
 pub mod provider;
+pub mod score_text;
 pub mod usage;
 pub mod window;
 
