@@ -14,6 +14,7 @@ pub mod did_you_mean;
 pub mod prior;
 pub mod provider;
 mod recommended;
+pub mod scorer;
 
 pub use catalogue::{Capability, Catalogue, Entry, Source};
 pub use date::Date;

@@ -82,7 +82,10 @@ mod tests {
     fn newer_messages_stand_first_and_empty_ones_nowhere() {
         check(&[], "");
         check(&["  \n"], "");
-        check(&["and in Rust?", "", " How do I sort a list in Go? "], "and in Rust?\nHow do I sort a list in Go?");
+        check(
+            &["and in Rust?", "", " How do I sort a list in Go? "],
+            "and in Rust?\nHow do I sort a list in Go?",
+        );
     }
 
     #[test]

@@ -1,0 +1,63 @@
+//! Routing models: a text in, a chance of a good answer per model out.
+//!
+//! ```text
+//! folder { manifest.yaml, weights, vocabulary }  ──load──►  RoutingModel { manifest, hash, Box<dyn Scorer> }
+//! ScoreText  ──predict──►  Prediction { quality per known model, difficulty, task, features }
+//! ```
+//!
+//! A [`Scorer`] is pure: the same text always gives the same prediction, without I/O, clock or chance. Kinds that need a
+//! runtime of their own run in another process and answer with the same [`Prediction`]. What is made of models that a
+//! scorer does not know stands in [`response`].
+
+mod features;
+pub mod folder;
+pub mod manifest;
+pub mod response;
+
+use std::sync::Arc;
+
+pub use features::Features;
+pub use folder::{Files, FolderError, RoutingModel};
+pub use manifest::{Kind, Manifest};
+pub use pointsman_config::score_text::ScoreText;
+
+/// Scores texts. One value serves every thread.
+pub trait Scorer: Send + Sync {
+    /// Scores one text.
+    ///
+    /// `quality` of the prediction runs parallel to the models of the manifest that the scorer was made from.
+    fn predict(&self, text: &ScoreText, scratch: &mut Scratch) -> Prediction;
+
+    /// What kinds of task there are; [`Prediction::task`] is an index into them.
+    fn tasks(&self) -> &[Arc<str>] {
+        &[]
+    }
+}
+
+/// What a scorer says of one text.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Prediction {
+    /// Probability of a good answer, in the order of the manifest's models.
+    pub quality: Box<[f32]>,
+    /// How hard the text is, in logits: zero is the average text, a good model fails where it is high.
+    pub difficulty: f32,
+    /// How strongly ability tells on this text; one where the scorer does not say.
+    pub discrimination: f32,
+    /// How hard the text is, from 0 to 1, for tiers and rules; by default the share of models that fail on it.
+    pub complexity: Option<f32>,
+    /// Which of [`Scorer::tasks`] it is.
+    pub task: Option<u16>,
+    /// What the scorer saw, so that it can learn from the call without its text.
+    pub features: Features,
+}
+
+/// Room that a thread lends to scorers, so that a prediction allocates little. Contents mean nothing between calls.
+#[derive(Clone, Debug, Default)]
+pub struct Scratch {
+    /// Normalised text.
+    pub text: String,
+    /// Token ids.
+    pub tokens: Vec<u32>,
+    /// Features or sums of vectors.
+    pub numbers: Vec<f32>,
+}
