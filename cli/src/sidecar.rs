@@ -1,6 +1,6 @@
 //! `pointsman sidecar run`: the data plane of one pod.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::process::ExitCode;
 
 use anyhow::Context;
@@ -16,9 +16,10 @@ pub(crate) fn run(args: SidecarRun) -> anyhow::Result<ExitCode> {
     runtime.block_on(async {
         let handle = Sidecar::start(Config {
             data: loopbacks(args.listen_port),
-            admin: Some(SocketAddr::new(args.admin_ip, args.admin_port)),
+            admin: Some(SocketAddr::new(args.admin_ip.unwrap_or_else(every_address), args.admin_port)),
             admin_on_data: false,
             state: Some(args.state_dir),
+            keys: args.keys_dir,
             link: Some(LinkConfig {
                 address: format!("https://{}", args.operator),
                 token_file: Some(args.token_file),
@@ -42,7 +43,15 @@ pub(crate) fn run(args: SidecarRun) -> anyhow::Result<ExitCode> {
 /// Both loopback addresses. Where the machine has no IPv6, or any port is wanted, IPv4 alone.
 fn loopbacks(port: u16) -> Vec<SocketAddr> {
     let v4 = SocketAddr::from(([127, 0, 0, 1], port));
-    let v6 = SocketAddr::from((std::net::Ipv6Addr::LOCALHOST, port));
-    let has_v6 = std::net::TcpListener::bind((std::net::Ipv6Addr::LOCALHOST, 0)).is_ok();
-    if port == 0 || !has_v6 { vec![v4] } else { vec![v4, v6] }
+    let v6 = SocketAddr::from((Ipv6Addr::LOCALHOST, port));
+    if port == 0 || !has_v6() { vec![v4] } else { vec![v4, v6] }
+}
+
+/// Every address of the pod, of both families where there are two.
+fn every_address() -> IpAddr {
+    if has_v6() { Ipv6Addr::UNSPECIFIED.into() } else { Ipv4Addr::UNSPECIFIED.into() }
+}
+
+fn has_v6() -> bool {
+    std::net::TcpListener::bind((Ipv6Addr::LOCALHOST, 0)).is_ok()
 }

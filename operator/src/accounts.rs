@@ -108,6 +108,8 @@ struct Present {
     seq: u64,
     reserved: BTreeMap<(Name, String, String), u64>,
     lambdas: BTreeMap<Name, f64>,
+    /// Policies by which calls were refused.
+    refused: BTreeSet<Name>,
     targets: BTreeMap<(Name, String), Health>,
 }
 
@@ -187,10 +189,24 @@ impl Accounts {
         sums
     }
 
-    /// The uids of pods whose application has called.
+    /// The uids of pods whose application has called, whatever came of it.
     pub fn callers(&self) -> BTreeSet<&str> {
         let called = self.calls.iter().filter(|(_, calls)| calls.requests + calls.failures > 0);
-        called.map(|((instance, _), _)| instance.pod_uid.as_str()).collect()
+        let called = called.map(|((instance, _), _)| instance);
+        let refused = self.present.iter().filter(|(_, present)| !present.refused.is_empty());
+        called
+            .chain(refused.map(|(instance, _)| instance))
+            .map(|instance| instance.pod_uid.as_str())
+            .collect()
+    }
+
+    /// The uids of running pods with calls that were refused, and the policy by which.
+    pub fn refused(&self) -> BTreeSet<(&str, &Name)> {
+        let all = self.present.iter();
+        all.flat_map(|(instance, present)| {
+            present.refused.iter().map(|policy| (instance.pod_uid.as_str(), policy))
+        })
+        .collect()
     }
 
     /// What is reserved now under a limit in a window.
@@ -243,11 +259,13 @@ fn present(report: &UsageReport) -> Present {
     });
     let lambdas =
         report.policies.iter().filter_map(|policy| Some((parse_name(&policy.policy)?, policy.lambda)));
+    let refused = report.policies.iter().filter(|policy| policy.refused > 0);
     let targets = report.targets.iter().filter_map(target);
     Present {
         seq: report.seq,
         reserved: reserved.collect(),
         lambdas: lambdas.collect(),
+        refused: refused.filter_map(|policy| parse_name(&policy.policy)).collect(),
         targets: targets.collect(),
     }
 }

@@ -14,6 +14,7 @@ use pointsman_config::budget::Rights;
 use pointsman_models::Date;
 
 use crate::compile::{Labels, SecretKey, World, referenced_secret};
+use crate::inject::Settings;
 use crate::shared::{Credential, PodRecord, Shared, Stop};
 
 pub(crate) use pods::record;
@@ -27,6 +28,10 @@ pub(crate) struct GatherConfig {
     pub(crate) root_namespace: String,
     pub(crate) service_account: String,
     pub(crate) allow_private_endpoints: bool,
+    /// Which MutatingWebhookConfiguration is ours.
+    pub(crate) webhook_configuration: String,
+    /// What is injected, if anything.
+    pub(crate) injection: Option<Settings>,
 }
 
 /// Reads the cluster.
@@ -51,7 +56,7 @@ impl Gatherer {
         shared: &Arc<Shared>,
         stop: &Stop,
     ) -> Self {
-        let stores = Arc::new(Stores::start(client, shared, stop));
+        let stores = Arc::new(Stores::start(client, &config.webhook_configuration, shared, stop));
         let grant = secrets::Grant {
             root_namespace: config.root_namespace.clone(),
             service_account: config.service_account.clone(),
@@ -69,7 +74,7 @@ impl Gatherer {
         let (secrets, keys) = self.secrets.read()?;
         let namespaces: BTreeMap<String, Labels> =
             self.stores.namespaces.state().iter().map(|ns| (ns.name_any(), ns.labels().clone())).collect();
-        let pods = pods::records(&self.stores.pods, &namespaces);
+        let pods = pods::records(&self.stores.pods, &namespaces, self.config.injection.as_ref());
         let world = World {
             root_namespace: self.config.root_namespace.clone(),
             allow_private_endpoints: self.config.allow_private_endpoints,

@@ -5,6 +5,8 @@
 //!                           │                                    │
 //!                           ▼                                    ▼
 //!            report ◄── STATUS ◄── ACCOUNTS, LINKS ◄── serve: acks, Ledger stream
+//!
+//! API server ──► inject: PLAN ──► pods with a sidecar          trust: who we are, and who may know
 //! ```
 //!
 //! Capitals are pure: [`compile`], [`accounts`], [`links`] and [`status`] see no client and no clock; [`compile`] also
@@ -14,6 +16,7 @@ pub mod accounts;
 mod admin;
 pub mod compile;
 mod gather;
+pub mod inject;
 mod leader;
 mod ledger_store;
 pub mod links;

@@ -10,6 +10,8 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::{Registry, Unit};
 
+use crate::inject::review;
+
 const PREFIX: &str = "pointsman";
 const SECONDS: [f64; 9] = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.5, 2.5];
 
@@ -29,6 +31,11 @@ pub(crate) struct Stream {
     stream: &'static str,
 }
 
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub(crate) struct Reviewed {
+    outcome: &'static str,
+}
+
 /// Every figure of the operator.
 #[derive(Debug)]
 pub(crate) struct Metrics {
@@ -43,6 +50,9 @@ pub(crate) struct Metrics {
     pub(crate) nacks: Counter,
     /// Rounds in which the status of every object was planned.
     pub(crate) rounds: Counter,
+    /// Server certificates that were renewed at their time.
+    pub(crate) resigned: Counter,
+    reviews: Family<Reviewed, Counter>,
     errors: Family<Reason, Counter>,
     writes: Family<Kind, Counter>,
     streams: Family<Stream, Gauge>,
@@ -54,6 +64,7 @@ impl Default for Metrics {
         let (published, leader, nacks, rounds) =
             (Counter::default(), Gauge::default(), Counter::default(), Counter::default());
         let (errors, writes, streams) = (Family::default(), Family::default(), Family::default());
+        let (resigned, reviews) = (Counter::default(), Family::default());
         let mut registry = Registry::with_prefix(PREFIX);
         registry.register_with_unit(
             "reconcile_duration",
@@ -69,10 +80,24 @@ impl Default for Metrics {
         registry.register("leader", "1 while this replica leads", leader.clone());
         registry.register("nacks", "Updates that sidecars refused", nacks.clone());
         registry.register("status_rounds", "Rounds in which every status was planned", rounds.clone());
+        registry.register("certificates_renewed", "Server certificates renewed", resigned.clone());
+        registry.register("pods_reviewed", "Pods that the webhook was asked about", Family::clone(&reviews));
         registry.register("errors", "Failures by reason", Family::clone(&errors));
         registry.register("status_writes", "Statuses written by kind", Family::clone(&writes));
         registry.register("streams_connected", "Open streams of sidecars", Family::clone(&streams));
-        Self { registry, reconcile_seconds, published, leader, nacks, rounds, errors, writes, streams }
+        Self {
+            registry,
+            reconcile_seconds,
+            published,
+            leader,
+            nacks,
+            rounds,
+            resigned,
+            reviews,
+            errors,
+            writes,
+            streams,
+        }
     }
 }
 
@@ -80,6 +105,16 @@ impl Metrics {
     /// Counts a failure.
     pub(crate) fn error(&self, reason: &'static str) {
         self.errors.get_or_create(&Reason { reason }).inc();
+    }
+
+    /// Counts an answer of the webhook.
+    pub(crate) fn reviewed(&self, outcome: review::Outcome) {
+        let outcome = match outcome {
+            review::Outcome::Patched => "Patched",
+            review::Outcome::Unchanged => "Unchanged",
+            review::Outcome::Refused => "Refused",
+        };
+        self.reviews.get_or_create(&Reviewed { outcome }).inc();
     }
 
     /// Counts a written status.

@@ -1,21 +1,26 @@
 //! Starts and ends the whole operator.
 
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use kube::Client;
+use kube::runtime::events::{Recorder, Reporter};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::{JoinHandle, JoinSet};
 
-use crate::gather::{GatherConfig, Gatherer};
+use crate::gather::{GatherConfig, Gatherer, Stores};
+use crate::inject::attend::{self, AttendConfig};
+use crate::inject::server::{self, Webhook};
+use crate::inject::{Settings, images};
 use crate::leader::LeaderConfig;
 use crate::ledger_store::LedgerStore;
 use crate::report::ReportConfig;
 use crate::serve::{IdentityConfig, Reviewer};
 use crate::shared::{Shared, Stop};
-use crate::trust::{Authority, ServerCertificate, TrustError};
+use crate::trust::{Folder, Keeper, KeeperConfig, Publisher, Trust, TrustError, Turns, publish_here};
 use crate::{FIELD_MANAGER, admin, leader, ledger_store, publish, report, serve};
 
 /// Everything that an operator is told from outside.
@@ -37,6 +42,14 @@ pub struct OperatorConfig {
     pub advertise: Option<String>,
     /// Names and addresses that the server's certificate is good for.
     pub server_names: Vec<String>,
+    /// What is injected into pods; nothing where absent.
+    pub injection: Option<Settings>,
+    /// Where the API server asks about new pods; used only where something is injected.
+    pub webhook_listen: SocketAddr,
+    /// The MutatingWebhookConfiguration whose `caBundle` is written.
+    pub webhook_configuration: String,
+    /// A folder with certificates that somebody else keeps; without one, the operator is its own authority.
+    pub certificate_dir: Option<PathBuf>,
     /// Whether providers may name private addresses and plain HTTP by URL.
     pub allow_private_endpoints: bool,
     /// Whether a sidecar must call from an address of its pod, where the cluster knows one.
@@ -62,6 +75,14 @@ pub struct Pace {
     pub lease: Duration,
     /// How often leadership is renewed, and looked at by others.
     pub renew: Duration,
+    /// How often the authority, what it is trusted by, and pods without a sidecar are looked at.
+    pub tend: Duration,
+    /// How long a new authority is only trusted before it signs.
+    pub spread: Duration,
+    /// How long an old authority is still trusted.
+    pub overlap: Duration,
+    /// How long nobody may have called before a policy says so by an Event.
+    pub silence: Duration,
 }
 
 impl Default for Pace {
@@ -74,6 +95,10 @@ impl Default for Pace {
             keep_gone: Duration::from_secs(600),
             lease: Duration::from_secs(15),
             renew: Duration::from_secs(2),
+            tend: Duration::from_secs(2),
+            spread: Turns::default().spread,
+            overlap: Turns::default().overlap,
+            silence: Duration::from_secs(300),
         }
     }
 }
@@ -110,6 +135,8 @@ pub struct Operator {
     pub address: SocketAddr,
     /// Where `/healthz`, `/readyz` and `/metrics` are.
     pub admin_address: SocketAddr,
+    /// Where the API server asks about new pods.
+    pub webhook_address: Option<SocketAddr>,
     config: OperatorConfig,
     shared: Arc<Shared>,
     ledger: Arc<LedgerStore>,
@@ -129,18 +156,17 @@ impl OperatorConfig {
     pub async fn start(self) -> Result<Operator, OperatorError> {
         let (listener, address) = bind(self.listen).await?;
         let (admin_listener, admin_address) = bind(self.admin_listen).await?;
-        let authority = Authority::obtain(&self.client, &self.root_namespace).await?;
-        authority.publish(&self.client, &self.root_namespace).await?;
-        let certificate = Arc::new(ServerCertificate::new(authority, self.server_names.clone())?);
         let shared = Shared::new();
         let (serving, stop) = Stop::new();
         let (electing, stop_electing) = Stop::new();
+        let mut steady = JoinSet::new();
+        let trust = self.trust(&shared, &stop, &mut steady).await?;
+        publish_here(&self.client, &self.root_namespace, &trust.bundle()).await?;
         let gatherer = Gatherer::start(&self.client, self.gather_config(), &shared, &stop);
         let stores = Arc::clone(&gatherer.stores);
-        let mut steady = JoinSet::new();
+        let webhook_address = self.inject(&trust, &stores, &shared, &stop, &mut steady).await?;
         steady.spawn(publish::run(gatherer, Arc::clone(&shared), self.pace.quiet, stop.clone()));
         steady.spawn(admin::run(admin_listener, Arc::clone(&shared), stop.clone()));
-        steady.spawn(Arc::clone(&certificate).renew(stop.clone()));
         let ledger = Arc::new(LedgerStore::new(self.client.clone(), &self.root_namespace));
         let keeping = ledger_store::run(
             Arc::clone(&ledger),
@@ -171,8 +197,9 @@ impl OperatorConfig {
         Ok(Operator {
             address,
             admin_address,
+            webhook_address,
             steady,
-            server: tokio::spawn(serve::run(listener, certificate, reviewer, Arc::clone(&shared), stop)),
+            server: tokio::spawn(serve::run(listener, trust, reviewer, Arc::clone(&shared), stop)),
             report: tokio::spawn(report),
             election: tokio::spawn(election),
             config: self,
@@ -184,11 +211,79 @@ impl OperatorConfig {
         })
     }
 
+    /// What is served under, and whoever keeps it.
+    async fn trust(
+        &self,
+        shared: &Arc<Shared>,
+        stop: &Stop,
+        steady: &mut JoinSet<()>,
+    ) -> Result<Arc<Trust>, TrustError> {
+        if let Some(path) = &self.certificate_dir {
+            let folder = Folder::open(path.clone())?;
+            let trust = folder.trust();
+            steady.spawn(folder.run(self.pace.tend, Arc::clone(shared), stop.clone()));
+            return Ok(trust);
+        }
+        let config = KeeperConfig {
+            root_namespace: self.root_namespace.clone(),
+            names: self.server_names.clone(),
+            turns: Turns { spread: self.pace.spread, overlap: self.pace.overlap },
+            tend: self.pace.tend,
+        };
+        let keeper = Keeper::obtain(&self.client, config).await?;
+        let trust = keeper.trust();
+        steady.spawn(keeper.run(Arc::clone(shared), stop.clone()));
+        Ok(trust)
+    }
+
+    /// Tells everybody what to trust; where something is injected, answers the API server and looks after pods.
+    async fn inject(
+        &self,
+        trust: &Arc<Trust>,
+        stores: &Arc<Stores>,
+        shared: &Arc<Shared>,
+        stop: &Stop,
+        steady: &mut JoinSet<()>,
+    ) -> Result<Option<SocketAddr>, OperatorError> {
+        let publisher = Publisher {
+            client: self.client.clone(),
+            root_namespace: self.root_namespace.clone(),
+            webhook_configuration: self.webhook_configuration.clone(),
+            stores: Arc::clone(stores),
+            trust: Arc::clone(trust),
+            tend: self.pace.tend,
+        };
+        steady.spawn(publisher.run(Arc::clone(shared), stop.clone()));
+        let reporter =
+            Reporter { controller: FIELD_MANAGER.to_owned(), instance: Some(self.identity.clone()) };
+        let recorder = Recorder::new(self.client.clone(), reporter);
+        let attend = AttendConfig { tend: self.pace.tend, silence: self.pace.silence };
+        steady.spawn(attend::run(attend, recorder, Arc::clone(stores), Arc::clone(shared), stop.clone()));
+        let Some(settings) = &self.injection else { return Ok(None) };
+        let (listener, address) = bind(self.webhook_listen).await?;
+        images::list(&self.client, &self.root_namespace, &settings.image).await?;
+        let webhook = Webhook { settings: settings.clone(), old: images::too_old(&self.client).await };
+        let images = images::keep(
+            self.client.clone(),
+            self.root_namespace.clone(),
+            settings.image.clone(),
+            Arc::clone(shared),
+            stop.clone(),
+        );
+        steady.spawn(images);
+        let serving =
+            server::run(Arc::new(webhook), listener, Arc::clone(trust), Arc::clone(shared), stop.clone());
+        steady.spawn(serving);
+        Ok(Some(address))
+    }
+
     fn gather_config(&self) -> GatherConfig {
         GatherConfig {
             root_namespace: self.root_namespace.clone(),
             service_account: self.service_account.clone(),
             allow_private_endpoints: self.allow_private_endpoints,
+            webhook_configuration: self.webhook_configuration.clone(),
+            injection: self.injection.clone(),
         }
     }
 

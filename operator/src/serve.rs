@@ -12,9 +12,10 @@ use tokio::net::TcpListener;
 use tonic::transport::Server;
 
 use crate::shared::{Shared, Stop};
-use crate::trust::ServerCertificate;
+use crate::trust::Trust;
 
-pub(crate) use identity::{IdentityConfig, Reviewer};
+pub(crate) use identity::{AUDIENCE, IdentityConfig, Reviewer};
+pub(crate) use listen::connections;
 
 use config::ConfigService;
 use ledger::LedgerService;
@@ -50,14 +51,14 @@ fn is_named(incarnation: &str) -> bool {
 /// Serves until told to stop.
 pub(crate) async fn run(
     listener: TcpListener,
-    certificate: Arc<ServerCertificate>,
+    trust: Arc<Trust>,
     reviewer: Arc<Reviewer>,
     shared: Arc<Shared>,
     stop: Stop,
 ) -> Result<(), tonic::transport::Error> {
     let config = ConfigService::new(Arc::clone(&reviewer), Arc::clone(&shared), stop.clone());
     let ledger = LedgerService::new(reviewer, Arc::clone(&shared), stop.clone());
-    let incoming = listen::connections(listener, certificate, shared, stop.clone());
+    let incoming = connections(listener, trust, &[b"h2"], shared, stop.clone());
     let mut stopped = stop;
     Server::builder()
         .http2_keepalive_interval(Some(KEEPALIVE))

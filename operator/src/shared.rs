@@ -10,6 +10,7 @@ use tokio::sync::{Notify, watch};
 
 use crate::accounts::{Accounts, Ledger};
 use crate::compile::{CompiledWorld, SecretKey};
+use crate::inject::attention::Remark;
 use crate::links::Links;
 use crate::metrics::Metrics;
 use crate::status::PodFacts;
@@ -44,6 +45,10 @@ pub(crate) struct PodRecord {
     pub(crate) facts: PodFacts,
     pub(crate) service_account: String,
     pub(crate) addresses: Vec<IpAddr>,
+    /// Whether it has our container.
+    pub(crate) carries: bool,
+    /// What people should hear about it.
+    pub(crate) remarks: Vec<Remark>,
 }
 
 /// What sidecars have said.

@@ -52,7 +52,7 @@ impl<'a> Scene<'a> {
         ledger: &'a Ledger,
         now: Timestamp,
     ) -> Self {
-        let coverage = Coverage::of(compiled, pods, links, &accounts.callers());
+        let coverage = Coverage::of(compiled, pods, links, accounts);
         Self { compiled, accounts, ledger, coverage, today: accounts.of_day(&day(now)), now }
     }
 

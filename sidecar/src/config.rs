@@ -22,6 +22,8 @@ pub struct Config {
     pub workload: Option<String>,
     /// Where the last good objects are kept, without any key; none keeps them nowhere.
     pub state: Option<PathBuf>,
+    /// A memory-backed folder where keys outlive the process; none keeps them in this process alone.
+    pub keys: Option<PathBuf>,
     /// Hands out the rights of budgets; without one, budgets that need rights are refused.
     pub rights: Option<Box<dyn RightsStore>>,
     /// The operator to be configured by; without one, [`crate::Handle::apply`] configures.
@@ -38,6 +40,7 @@ impl Default for Config {
             extra_roots: None,
             workload: None,
             state: None,
+            keys: None,
             rights: None,
             link: None,
         }

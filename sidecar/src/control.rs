@@ -18,6 +18,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::config::Config;
 use crate::handle::StartError;
+use crate::keys::KeyFile;
 use crate::link;
 use crate::listen::patience::Patience;
 use crate::listen::{accept, admin};
@@ -79,6 +80,9 @@ pub(crate) struct Control {
     origins: Origins,
     simulations: Simulations,
     state: Option<State>,
+    keys: Option<KeyFile>,
+    /// Whether what is served now stands on disk.
+    kept: bool,
     drain: watch::Sender<bool>,
     reports: Reports,
     farewell: Option<link::Farewell>,
@@ -108,6 +112,8 @@ impl Control {
             origins: Origins::default(),
             simulations: Simulations::new(config.folder),
             state: config.state.map(State::new),
+            keys: config.keys.and_then(KeyFile::open),
+            kept: false,
             drain,
             reports,
             farewell,
@@ -161,8 +167,11 @@ impl Control {
             changed |= self.objects.apply(entry) == Took::Changed;
         }
         let renewed = self.replace_credentials(credentials);
-        if changed && let Some(state) = &self.state {
-            state.save(&self.objects);
+        // An empty configuration is one too: a restarted process serves it without asking.
+        if (changed || !self.kept)
+            && let Some(state) = &self.state
+        {
+            self.kept = state.save(&self.objects);
         }
         if !problems.is_empty() {
             self.shared.telemetry.nacks.inc();
@@ -197,6 +206,9 @@ impl Control {
     fn replace_credentials(&mut self, credentials: Vec<Credential>) -> Vec<Arc<TargetLive>> {
         let mut renewed = Vec::new();
         let before = self.credentials.clone();
+        if let Some(keys) = &mut self.keys {
+            keys.save(&credentials);
+        }
         self.credentials.replace(credentials);
         for object in self.objects.iter() {
             let Compiled::Provider(provider) = &object.compiled else { continue };
@@ -276,6 +288,8 @@ impl Control {
             }
         }
         self.objects = objects;
+        self.credentials.replace(self.keys.as_ref().map(KeyFile::load).unwrap_or_default());
+        self.kept = true;
         self.publish();
         tracing::info!(objects = self.objects.iter().count(), "serving the last good configuration");
     }

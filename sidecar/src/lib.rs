@@ -17,6 +17,7 @@ mod data;
 mod deadline;
 mod forward;
 mod handle;
+mod keys;
 pub mod link;
 mod listen;
 mod plane;

@@ -38,11 +38,13 @@ impl State {
         }
     }
 
-    /// Keeps what is served now: written beside, synced, renamed.
-    pub(crate) fn save(&self, objects: &Objects) {
-        if let Err(error) = self.try_save(objects) {
+    /// Keeps what is served now: written beside, synced, renamed. Says whether that went well.
+    pub(crate) fn save(&self, objects: &Objects) -> bool {
+        let saved = self.try_save(objects);
+        if let Err(error) = &saved {
             tracing::warn!(folder = %self.folder.display(), %error, "failed to keep the configuration");
         }
+        saved.is_ok()
     }
 
     fn try_save(&self, objects: &Objects) -> io::Result<()> {

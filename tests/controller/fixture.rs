@@ -43,6 +43,10 @@ pub(crate) async fn operator(control_plane: &ControlPlane, identity: &str) -> an
         admin_listen: loopback,
         advertise: None,
         server_names: vec!["localhost".to_owned(), "127.0.0.1".to_owned()],
+        injection: None,
+        webhook_listen: loopback,
+        webhook_configuration: "pointsman".to_owned(),
+        certificate_dir: None,
         allow_private_endpoints: false,
         check_peer_address: true,
         pace: Pace {
@@ -166,7 +170,7 @@ pub(crate) async fn status(
     waited.with_context(|| format!("it was {}", last.into_inner().unwrap()))
 }
 
-/// A pod that asks for a sidecar, and the token that would be projected into it.
+/// A pod with a sidecar, and the token that would be projected into it.
 pub(crate) async fn pod(
     control_plane: &ControlPlane,
     namespace: &str,
@@ -177,7 +181,12 @@ pub(crate) async fn pod(
     labels["pointsman.dev/inject"] = "enabled".into();
     let pod: Pod = serde_json::from_value(json!({
         "metadata": {"name": name, "labels": labels},
-        "spec": {"containers": [{"name": "app", "image": "app"}]},
+        "spec": {
+            "initContainers": [
+                {"name": "pointsman", "image": "sidecar", "restartPolicy": "Always", "args": ["sidecar", "run"]},
+            ],
+            "containers": [{"name": "app", "image": "app"}],
+        },
     }))?;
     let client = control_plane.new_client().await?;
     let created = Api::<Pod>::namespaced(client, namespace).create(&PostParams::default(), &pod).await?;

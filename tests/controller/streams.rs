@@ -85,7 +85,7 @@ async fn a_sidecar_gets_its_own_world_at_once_and_on_every_change_of_it() -> any
         .await?;
     sidecar.ack(&first).await?;
     let acked = status(&shared.client, object, |s| s["dataPlane"]["synced"] == 1).await?;
-    let expected = json!({"matched": 1, "connected": 1, "synced": 1, "nacked": 0, "wired": 0, "silent": 1});
+    let expected = json!({"matched": 1, "connected": 1, "synced": 1, "nacked": 0, "wired": 0, "silent": 1, "refused": 0, "sidecarsOutdated": 0});
     assert_eq!(acked["dataPlane"], expected);
     assert_eq!((&acked["summary"]["pods"], &acked["summary"]["state"]), (&json!("1/1"), &json!("NotWired")));
     // A change elsewhere sends nothing here; the next update is that of the own change.

@@ -15,6 +15,7 @@ use crate::{ENDING, LARGE, SMALL};
 const ROOT: &str = "pointsman-system";
 const OPERATOR: &str = "system:serviceaccount:pointsman-system:pointsman";
 const AUDIENCE: &str = "pointsman.dev/sidecar";
+const IMAGE: &str = "pointsman:test";
 
 pub(crate) struct Cluster {
     pub(crate) api: ControlPlane,
@@ -96,7 +97,13 @@ impl Cluster {
         let pod = json!({
             "apiVersion": "v1", "kind": "Pod",
             "metadata": {"name": name, "namespace": namespace, "labels": {"app": name}},
-            "spec": {"serviceAccountName": "default", "containers": [{"name": "app", "image": "app"}]},
+            "spec": {
+                "serviceAccountName": "default",
+                "initContainers": [
+                    {"name": "pointsman", "image": IMAGE, "restartPolicy": "Always", "args": ["sidecar", "run"]},
+                ],
+                "containers": [{"name": "app", "image": "app"}],
+            },
         });
         self.api.apply_yaml(&pod.to_string()).await?;
         let uid = self.json_path(&format!("pod/{name}"), namespace, "{.metadata.uid}").await?;
@@ -135,6 +142,7 @@ async fn start_operator(api: &ControlPlane, grpc: &str) -> anyhow::Result<Proces
         "--server-name=127.0.0.1",
     ]);
     command.args(["--listen", grpc, "--advertise", grpc, "--admin-listen", "127.0.0.1:0"]);
+    command.args(["--sidecar-image", IMAGE, "--webhook-listen", "127.0.0.1:0"]);
     command.args(["--figures-interval", "200ms", "--ledger-interval", "500ms"]);
     let operator = Process::start(&mut command)?;
     operator.wait_for_line("serves", LONG).await?;

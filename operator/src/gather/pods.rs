@@ -2,35 +2,35 @@
 
 use std::collections::BTreeMap;
 
-use k8s_openapi::api::core::v1::{Pod, PodSpec, PodStatus};
+use k8s_openapi::api::core::v1::{Container, Pod, PodSpec, PodStatus};
 use kube::ResourceExt;
 use kube::runtime::reflector::Store;
 
 use crate::compile::{self, Labels};
+use crate::inject::{self, Settings};
 use crate::shared::PodRecord;
 use crate::status::PodFacts;
 
-/// The name of our container.
-const CONTAINER: &str = "pointsman";
-/// The label that asks for it.
-const INJECT_LABEL: &str = "pointsman.dev/inject";
-
 /// Keeps of a pod what is read here: caches of whole pods are large.
 pub(super) fn trim(pod: &mut Pod) {
-    pod.metadata.annotations = None;
+    if let Some(annotations) = &mut pod.metadata.annotations {
+        annotations
+            .retain(|name, _| name.starts_with("pointsman.dev/") || name == "kubernetes.io/config.mirror");
+    }
     let spec = pod.spec.take().unwrap_or_default();
-    let ours = |containers: Vec<k8s_openapi::api::core::v1::Container>| {
-        let ours = containers.into_iter().filter(|container| container.name == CONTAINER);
-        ours.map(|container| k8s_openapi::api::core::v1::Container {
-            name: container.name,
-            ..Default::default()
-        })
-        .collect()
-    };
+    let trimmed = |containers: Vec<Container>| containers.into_iter().map(trim_container).collect();
     pod.spec = Some(PodSpec {
-        containers: ours(spec.containers),
-        init_containers: spec.init_containers.map(ours),
+        containers: trimmed(spec.containers),
+        init_containers: spec.init_containers.map(trimmed),
         service_account_name: spec.service_account_name,
+        host_network: spec.host_network,
+        host_pid: spec.host_pid,
+        share_process_namespace: spec.share_process_namespace,
+        os: spec.os,
+        node_selector: spec.node_selector,
+        volumes: spec.volumes.map(|volumes| {
+            volumes.into_iter().filter(|volume| volume.name.starts_with("pointsman-")).collect()
+        }),
         ..PodSpec::default()
     });
     let status = pod.status.take().unwrap_or_default();
@@ -42,10 +42,25 @@ pub(super) fn trim(pod: &mut Pod) {
     });
 }
 
+fn trim_container(container: Container) -> Container {
+    let ours = container.name == inject::CONTAINER;
+    let env = container.env.into_iter().flatten();
+    let env: Vec<_> = env.filter(|variable| inject::VARIABLES.contains(&variable.name.as_str())).collect();
+    Container {
+        name: container.name,
+        restart_policy: container.restart_policy,
+        args: container.args.filter(|_| ours),
+        ports: container.ports,
+        env: Some(env).filter(|env| !env.is_empty()),
+        ..Container::default()
+    }
+}
+
 /// The pods that run or will run, by uid.
 pub(super) fn records(
     store: &Store<Pod>,
     namespaces: &BTreeMap<String, Labels>,
+    injection: Option<&Settings>,
 ) -> BTreeMap<String, PodRecord> {
     let none = Labels::new();
     let pods = store.state();
@@ -53,7 +68,7 @@ pub(super) fn records(
     living
         .map(|pod| {
             let labels = namespaces.get(&pod.namespace().unwrap_or_default()).unwrap_or(&none);
-            (pod.uid().unwrap_or_default(), record(pod, labels))
+            (pod.uid().unwrap_or_default(), record(pod, labels, injection))
         })
         .collect()
 }
@@ -64,12 +79,9 @@ fn has_ended(pod: &Pod) -> bool {
 }
 
 /// What is known of one pod.
-pub(crate) fn record(pod: &Pod, namespace_labels: &Labels) -> PodRecord {
+pub(crate) fn record(pod: &Pod, namespace_labels: &Labels, injection: Option<&Settings>) -> PodRecord {
     let spec = pod.spec.as_ref();
-    let containers =
-        spec.iter().flat_map(|spec| spec.containers.iter().chain(spec.init_containers.iter().flatten()));
-    let carries = containers.into_iter().any(|container| container.name == CONTAINER);
-    let asks = pod.labels().get(INJECT_LABEL).is_some_and(|value| value == "enabled");
+    let standing = inject::attention::standing(pod, namespace_labels, injection);
     let status = pod.status.as_ref();
     let addresses = status.and_then(|status| status.pod_ip.as_ref()).into_iter();
     let more = status.into_iter().flat_map(|status| status.pod_ips.iter().flatten()).map(|ip| &ip.ip);
@@ -85,11 +97,14 @@ pub(crate) fn record(pod: &Pod, namespace_labels: &Labels) -> PodRecord {
                 labels: pod.labels().clone(),
                 namespace_labels: namespace_labels.clone(),
             },
-            injected: carries || asks,
+            injected: standing.carries || standing.awaits,
+            outdated: standing.outdated,
         },
         service_account: spec
             .and_then(|s| s.service_account_name.clone())
             .unwrap_or_else(|| "default".to_owned()),
         addresses,
+        carries: standing.carries,
+        remarks: standing.remarks,
     }
 }

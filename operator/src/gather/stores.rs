@@ -4,7 +4,8 @@ use std::fmt::Debug;
 use std::sync::Arc;
 
 use futures::StreamExt;
-use k8s_openapi::api::core::v1::{Namespace, Pod};
+use k8s_openapi::api::admissionregistration::v1::MutatingWebhookConfiguration;
+use k8s_openapi::api::core::v1::{ConfigMap, Namespace, Pod};
 use kube::runtime::reflector::{Store, store};
 use kube::runtime::{WatchStreamExt, watcher};
 use kube::{Api, Client, Resource};
@@ -12,6 +13,7 @@ use pointsman_crds::{ABTest, Budget, LLMProvider, RoutingPolicy};
 use serde::de::DeserializeOwned;
 
 use crate::shared::{Shared, Stop};
+use crate::trust::CONFIG_MAP;
 
 /// The caches.
 pub(crate) struct Stores {
@@ -21,22 +23,30 @@ pub(crate) struct Stores {
     pub(crate) budgets: Store<Budget>,
     pub(crate) namespaces: Store<Namespace>,
     pub(crate) pods: Store<Pod>,
+    /// What sidecars trust, in every namespace.
+    pub(crate) trust: Store<ConfigMap>,
+    /// The configuration of our webhook.
+    pub(crate) webhooks: Store<MutatingWebhookConfiguration>,
 }
 
 impl Stores {
     /// Starts to watch. Each cache tells when it has changed.
-    pub(super) fn start(client: &Client, shared: &Arc<Shared>, stop: &Stop) -> Self {
+    pub(super) fn start(client: &Client, webhook: &str, shared: &Arc<Shared>, stop: &Stop) -> Self {
+        let all = watcher::Config::default;
+        let named = |name: &str| all().fields(&format!("metadata.name={name}"));
         Self {
-            providers: watch(client, shared, stop, |_| {}),
-            policies: watch(client, shared, stop, |_| {}),
-            tests: watch(client, shared, stop, |_| {}),
-            budgets: watch(client, shared, stop, |_| {}),
-            namespaces: watch(client, shared, stop, |_| {}),
-            pods: watch(client, shared, stop, super::pods::trim),
+            providers: watch(client, shared, stop, all(), |_| {}),
+            policies: watch(client, shared, stop, all(), |_| {}),
+            tests: watch(client, shared, stop, all(), |_| {}),
+            budgets: watch(client, shared, stop, all(), |_| {}),
+            namespaces: watch(client, shared, stop, all(), |_| {}),
+            pods: watch(client, shared, stop, all(), super::pods::trim),
+            trust: watch(client, shared, stop, named(CONFIG_MAP), |_| {}),
+            webhooks: watch(client, shared, stop, named(webhook), |_| {}),
         }
     }
 
-    /// Waits until every cache has been filled once.
+    /// Waits until every cache has been filled once from which the world is made.
     pub(crate) async fn filled(&self) -> bool {
         let filled = tokio::join!(
             self.providers.wait_until_ready(),
@@ -50,7 +60,13 @@ impl Stores {
     }
 }
 
-fn watch<K>(client: &Client, shared: &Arc<Shared>, stop: &Stop, trim: fn(&mut K)) -> Store<K>
+fn watch<K>(
+    client: &Client,
+    shared: &Arc<Shared>,
+    stop: &Stop,
+    config: watcher::Config,
+    trim: fn(&mut K),
+) -> Store<K>
 where
     K: Resource<DynamicType = ()> + Clone + Debug + DeserializeOwned + Send + Sync + 'static,
 {
@@ -58,7 +74,7 @@ where
     let (shared, mut stop) = (Arc::clone(shared), stop.clone());
     let api: Api<K> = Api::all(client.clone());
     tokio::spawn(async move {
-        let events = watcher(api, watcher::Config::default())
+        let events = watcher(api, config)
             .default_backoff()
             .modify(move |object| {
                 object.meta_mut().managed_fields = None;

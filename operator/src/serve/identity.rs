@@ -19,7 +19,7 @@ use crate::gather;
 use crate::shared::{PodRecord, Shared};
 
 /// The audience of sidecars' tokens.
-const AUDIENCE: &str = "pointsman.dev/sidecar";
+pub(crate) const AUDIENCE: &str = "pointsman.dev/sidecar";
 const POD_NAME: &str = "authentication.kubernetes.io/pod-name";
 const POD_UID: &str = "authentication.kubernetes.io/pod-uid";
 const POSITIVE: Duration = Duration::from_secs(60);
@@ -59,6 +59,10 @@ pub(super) enum Denied {
     NotBound,
     #[error("the pod does not exist, or is another one of the same name")]
     NoSuchPod,
+    #[error(
+        "the pod carries no sidecar: label it, or its namespace, pointsman.dev/inject=enabled and create it anew"
+    )]
+    NotInjected,
     #[error("the call does not come from an address of the pod")]
     WrongAddress,
 }
@@ -102,6 +106,9 @@ impl Reviewer {
         let token = bearer(metadata).ok_or(Denied::NoToken)?;
         let identity = self.review(token).await??;
         let record = self.find(&identity).await?;
+        if !record.carries {
+            return Err(Denied::NotInjected.into());
+        }
         let elsewhere =
             !record.addresses.is_empty() && peer.is_none_or(|peer| !record.addresses.contains(&peer));
         if self.config.check_peer_address && elsewhere {
@@ -154,7 +161,7 @@ impl Reviewer {
             None => {
                 let api: Api<Pod> = Api::namespaced(self.client.clone(), &identity.namespace);
                 let pod = api.get_opt(&identity.pod_name).await?.ok_or(Denied::NoSuchPod)?;
-                gather::record(&pod, &Labels::new())
+                gather::record(&pod, &Labels::new(), None)
             }
         };
         let pod = &record.facts.pod;

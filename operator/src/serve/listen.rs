@@ -1,4 +1,4 @@
-//! Accepts connections: TLS 1.3, HTTP/2, one short handshake each.
+//! Accepts connections over TLS 1.3, one short handshake each.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,7 +10,7 @@ use tokio_rustls::server::TlsStream;
 use tokio_stream::wrappers::ReceiverStream;
 
 use crate::shared::{Shared, Stop};
-use crate::trust::ServerCertificate;
+use crate::trust::Trust;
 
 const HANDSHAKE: Duration = Duration::from_secs(10);
 /// Handshakes at once; further peers wait in the socket's queue.
@@ -19,13 +19,14 @@ const MOST_HANDSHAKES: usize = 64;
 type Accepted = Result<TlsStream<TcpStream>, std::io::Error>;
 
 /// The connections whose handshake has succeeded.
-pub(super) fn connections(
+pub(crate) fn connections(
     listener: TcpListener,
-    certificate: Arc<ServerCertificate>,
+    trust: Arc<Trust>,
+    protocols: &[&[u8]],
     shared: Arc<Shared>,
     mut stop: Stop,
 ) -> ReceiverStream<Accepted> {
-    let acceptor = TlsAcceptor::from(Arc::new(tls(certificate)));
+    let acceptor = TlsAcceptor::from(Arc::new(tls(trust, protocols)));
     // Full: a finished handshake waits until the server takes it.
     let (sender, receiver) = mpsc::channel(MOST_HANDSHAKES);
     let room = Arc::new(Semaphore::new(MOST_HANDSHAKES));
@@ -57,13 +58,13 @@ pub(super) fn connections(
     ReceiverStream::new(receiver)
 }
 
-fn tls(certificate: Arc<ServerCertificate>) -> rustls::ServerConfig {
+fn tls(trust: Arc<Trust>, protocols: &[&[u8]]) -> rustls::ServerConfig {
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let mut config = rustls::ServerConfig::builder_with_provider(provider)
         .with_protocol_versions(&[&rustls::version::TLS13])
         .expect("ring speaks TLS 1.3")
         .with_no_client_auth()
-        .with_cert_resolver(certificate);
-    config.alpn_protocols = vec![b"h2".to_vec()];
+        .with_cert_resolver(trust);
+    config.alpn_protocols = protocols.iter().map(|name| name.to_vec()).collect();
     config
 }

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use pointsman_config::entry::{Entry, Key, Name, State};
 
+use crate::accounts::Accounts;
 use crate::compile::{CompiledWorld, Labels, Pod, bind, scope, selects};
 use crate::links::{Links, Sidecar};
 
@@ -12,8 +13,10 @@ use crate::links::{Links, Sidecar};
 pub struct PodFacts {
     /// As binding needs it.
     pub pod: Pod,
-    /// Whether it carries our container, or asks for it.
+    /// Whether it carries our container, or asks for it and could have it.
     pub injected: bool,
+    /// Whether its container comes from other settings than would be injected now.
+    pub outdated: bool,
 }
 
 /// How far the sidecars have come that want one object.
@@ -40,8 +43,19 @@ pub struct PodCounts {
     pub nacked: u32,
     /// Of them, those whose application has called.
     pub wired: u32,
+    /// Of them, those that had a call refused.
+    pub refused: u32,
+    /// Of them, those whose sidecar comes from older settings.
+    pub outdated: u32,
     /// Pods that it selects and that take a virtual model from another policy, by virtual model and winner.
     pub lost: BTreeMap<(String, Name), u32>,
+}
+
+impl PodCounts {
+    /// Whether every pod has a sidecar that serves the policy, and nobody calls.
+    pub fn is_silent(&self) -> bool {
+        self.matched > 0 && self.synced == self.matched && self.wired == 0
+    }
 }
 
 /// Coverage of every object.
@@ -55,8 +69,9 @@ pub struct Coverage {
 
 impl Coverage {
     /// Counts. Pods of the same labels are bound once.
-    pub fn of(compiled: &CompiledWorld, pods: &[PodFacts], links: &Links, callers: &BTreeSet<&str>) -> Self {
+    pub fn of(compiled: &CompiledWorld, pods: &[PodFacts], links: &Links, accounts: &Accounts) -> Self {
         let mut coverage = Self::default();
+        let heard = Heard { callers: accounts.callers(), refused: accounts.refused() };
         let mut alike: BTreeMap<(&str, &Labels), Alike<'_>> = BTreeMap::new();
         for facts in pods {
             let sidecar = links.of(&facts.pod.uid);
@@ -66,12 +81,13 @@ impl Coverage {
             let bound = alike
                 .entry((&facts.pod.namespace, &facts.pod.labels))
                 .or_insert_with(|| Alike::of(compiled, &facts.pod));
-            coverage.count(bound, &facts.pod, sidecar, callers.contains(facts.pod.uid.as_str()));
+            coverage.count(bound, facts, sidecar, &heard);
         }
         coverage
     }
 
-    fn count(&mut self, bound: &Alike<'_>, pod: &Pod, sidecar: Option<&Sidecar>, called: bool) {
+    fn count(&mut self, bound: &Alike<'_>, facts: &PodFacts, sidecar: Option<&Sidecar>, heard: &Heard<'_>) {
+        let pod = &facts.pod;
         for entry in &bound.entries {
             let Some(sidecar) = sidecar else { break };
             let holders = self.holders.entry(entry.key.clone()).or_default();
@@ -87,13 +103,21 @@ impl Coverage {
             counts.synced +=
                 u32::from(sidecar.zip(entry).is_some_and(|(sidecar, entry)| in_sync(sidecar, entry)));
             counts.nacked += u32::from(sidecar.is_some_and(|sidecar| !sidecar.refusals().is_empty()));
-            counts.wired += u32::from(called);
+            counts.wired += u32::from(heard.callers.contains(pod.uid.as_str()));
+            counts.refused += u32::from(heard.refused.contains(&(pod.uid.as_str(), *policy)));
+            counts.outdated += u32::from(facts.outdated);
         }
         for (loser, model, winner) in &bound.lost {
             let counts = self.policies.entry((*loser).clone()).or_default();
             *counts.lost.entry((model.clone(), (*winner).clone())).or_default() += 1;
         }
     }
+}
+
+/// Which pods have been heard of.
+struct Heard<'a> {
+    callers: BTreeSet<&'a str>,
+    refused: BTreeSet<(&'a str, &'a Name)>,
 }
 
 /// What all pods of one namespace with the same labels have in common.

@@ -84,7 +84,7 @@ fn state(outcome: &Outcome<PolicyFacts>, pods: &PodCounts, ready: &Verdict) -> &
         (Mode::Disabled, _) => "Disabled",
         (Mode::Route, pods) if pods.matched == 0 => "NoPods",
         (Mode::Route, pods) if pods.synced < pods.matched => "SidecarsBehind",
-        (Mode::Route, pods) if pods.wired == 0 => "NotWired",
+        (Mode::Route, pods) if pods.is_silent() => "NotWired",
         (Mode::Route, _) => "Serving",
     }
 }
@@ -111,6 +111,8 @@ fn data_plane(pods: &PodCounts) -> DataPlaneStatus {
         nacked: count(pods.nacked),
         wired: count(pods.wired),
         silent: count(pods.matched - pods.wired),
+        refused: count(pods.refused),
+        sidecars_outdated: count(pods.outdated),
     }
 }
 

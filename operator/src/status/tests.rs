@@ -75,7 +75,7 @@ impl Stage {
             labels,
             ..Pod::default()
         };
-        self.pods.push(PodFacts { pod, injected: true });
+        self.pods.push(PodFacts { pod, injected: true, outdated: false });
         self
     }
 

@@ -112,6 +112,16 @@ pub struct DataPlaneStatus {
     /// Of them, pods whose application has not called yet.
     #[schemars(range(min = 0))]
     pub silent: i32,
+
+    /// Of them, pods that had a call refused since their sidecar started.
+    #[serde(default)]
+    #[schemars(range(min = 0))]
+    pub refused: i32,
+
+    /// Of them, pods whose sidecar comes from older settings of the operator; a restart renews it.
+    #[serde(default)]
+    #[schemars(range(min = 0))]
+    pub sidecars_outdated: i32,
 }
 
 /// The mode in force.
