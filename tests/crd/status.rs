@@ -67,7 +67,7 @@ async fn a_full_status_of_each_kind_is_kept() -> anyhow::Result<()> {
             "state": "Serving", "virtualModels": "auto,support", "pods": "12/12", "routed": "95%", "today": "$38.21",
             "models": "gpt-4o-mini 71%, gpt-4o 29%", "price": "$0.11/pt",
         },
-        "dataPlane": {"matched": 12, "connected": 12, "synced": 12, "nacked": 0, "wired": 11, "silent": 1},
+        "dataPlane": {"matched": 12, "connected": 12, "synced": 12, "nacked": 0, "wired": 11, "silent": 1, "refused": 0, "sidecarsOutdated": 3},
         "mode": {"effective": "Route"},
         "shadowPrice": {"lambda": "0.0031", "meaning": "one point of quality is worth $0.11 per 1000 calls"},
         "models": [{"model": "gpt-4o", "p50": "520ms", "requests": 2618, "share": 22, "spent": "28.02"}],
