@@ -59,32 +59,43 @@ pub struct Calls {
     pub cost: u64,
     /// Times to the whole answer.
     pub latencies: Latencies,
+    /// Calls that were compared with the baseline.
+    pub compared: u64,
+    /// What those cost at the baseline, in nano-USD.
+    pub baseline: u64,
+    /// What those cost by the choice.
+    pub chosen: u64,
+    /// Their predicted quality at the baseline, summed, in millionths.
+    pub baseline_quality: u64,
+    /// Their predicted quality by the choice.
+    pub chosen_quality: u64,
 }
 
 impl Calls {
-    /// The larger of each counter.
-    fn merge(&mut self, other: &Self) {
-        let pairs = [
+    fn counters_with<'a>(&'a mut self, other: &Self) -> [(&'a mut u64, u64); 10] {
+        [
             (&mut self.requests, other.requests),
             (&mut self.routed, other.routed),
             (&mut self.failures, other.failures),
             (&mut self.fallbacks, other.fallbacks),
             (&mut self.cost, other.cost),
-        ];
-        pairs.into_iter().for_each(|(mine, theirs)| *mine = (*mine).max(theirs));
+            (&mut self.compared, other.compared),
+            (&mut self.baseline, other.baseline),
+            (&mut self.chosen, other.chosen),
+            (&mut self.baseline_quality, other.baseline_quality),
+            (&mut self.chosen_quality, other.chosen_quality),
+        ]
+    }
+
+    /// The larger of each counter.
+    fn merge(&mut self, other: &Self) {
+        self.counters_with(other).into_iter().for_each(|(mine, theirs)| *mine = (*mine).max(theirs));
         self.latencies.merge(&other.latencies);
     }
 
     /// The sum of both, for totals over instances.
     pub fn add(&mut self, other: &Self) {
-        let pairs = [
-            (&mut self.requests, other.requests),
-            (&mut self.routed, other.routed),
-            (&mut self.failures, other.failures),
-            (&mut self.fallbacks, other.fallbacks),
-            (&mut self.cost, other.cost),
-        ];
-        pairs.into_iter().for_each(|(mine, theirs)| *mine = mine.saturating_add(theirs));
+        self.counters_with(other).into_iter().for_each(|(mine, theirs)| *mine = mine.saturating_add(theirs));
         self.latencies.add(&other.latencies);
     }
 }
@@ -98,6 +109,11 @@ impl From<&CallCounts> for Calls {
             fallbacks: counts.fallbacks,
             cost: counts.cost_nano,
             latencies: Latencies::from(counts.latency_buckets.as_slice()),
+            compared: counts.compared,
+            baseline: counts.baseline_nano,
+            chosen: counts.chosen_nano,
+            baseline_quality: counts.baseline_quality_micro,
+            chosen_quality: counts.chosen_quality_micro,
         }
     }
 }

@@ -16,6 +16,7 @@ mod figures;
 mod policy;
 mod programmed;
 mod provider;
+mod savings;
 #[cfg(test)]
 mod tests;
 

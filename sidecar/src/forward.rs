@@ -50,7 +50,7 @@ pub(crate) async fn chat(
     let chat = ChatRequest::parse(&body)?;
     drop(body);
     let draws = data.chance.borrow_mut().draws();
-    let decided = decide(data, &plane, &chat, began, draws)?;
+    let decided = decide(data, &plane, &chat, &parts.headers, began, draws)?;
     let call = call::Call::begin(data, plane, id, &chat, &parts.headers, decided, began);
     carry::carry(call, &chat, &parts.headers, deadline).await
 }

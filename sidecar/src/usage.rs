@@ -11,6 +11,7 @@ use jiff::tz::TimeZone;
 use pointsman_config::latency::LATENCY_BOUNDS_MS;
 use pointsman_config::money::Nano;
 use pointsman_core::account::Charge;
+use pointsman_core::savings::Comparison;
 
 const BUCKETS: usize = LATENCY_BOUNDS_MS.len() + 1;
 const SECONDS_PER_DAY: i64 = 86_400;
@@ -46,6 +47,11 @@ pub(crate) struct Tally {
     cost: AtomicU64,
     uncertain: AtomicU64,
     latency: [AtomicU64; BUCKETS],
+    compared: AtomicU64,
+    baseline: AtomicU64,
+    chosen: AtomicU64,
+    baseline_quality: AtomicU64,
+    chosen_quality: AtomicU64,
 }
 
 /// What a tally said at one moment.
@@ -60,6 +66,12 @@ pub(crate) struct Counted {
     pub(crate) cost: u64,
     pub(crate) uncertain: u64,
     pub(crate) latency: [u64; BUCKETS],
+    /// Calls that were compared with the baseline, both costs in nano-USD, both qualities in millionths.
+    pub(crate) compared: u64,
+    pub(crate) baseline: u64,
+    pub(crate) chosen: u64,
+    pub(crate) baseline_quality: u64,
+    pub(crate) chosen_quality: u64,
 }
 
 /// The counters of one policy, provider and model. Two days are open at a time: calls admitted before midnight settle
@@ -93,6 +105,16 @@ impl Tally {
         self.uncertain.fetch_add(charge.uncertain.0, Relaxed);
     }
 
+    /// Takes in what a call cost beside what it would have cost at the baseline.
+    pub(crate) fn compare(&self, comparison: &Comparison) {
+        let micro = |quality: f64| (quality * 1e6).round() as u64;
+        Self::add(&self.compared);
+        self.baseline.fetch_add(comparison.baseline.0, Relaxed);
+        self.chosen.fetch_add(comparison.chosen.0, Relaxed);
+        self.baseline_quality.fetch_add(micro(comparison.baseline_quality), Relaxed);
+        self.chosen_quality.fetch_add(micro(comparison.chosen_quality), Relaxed);
+    }
+
     pub(crate) fn latency(&self, took: Duration) {
         let millis = u64::try_from(took.as_millis()).unwrap_or(u64::MAX);
         let bucket = LATENCY_BOUNDS_MS.iter().position(|bound| millis <= *bound).unwrap_or(BUCKETS - 1);
@@ -111,14 +133,21 @@ impl Tally {
             cost: value(&self.cost),
             uncertain: value(&self.uncertain),
             latency: std::array::from_fn(|i| value(&self.latency[i])),
+            compared: value(&self.compared),
+            baseline: value(&self.baseline),
+            chosen: value(&self.chosen),
+            baseline_quality: value(&self.baseline_quality),
+            chosen_quality: value(&self.chosen_quality),
         }
     }
 
     fn clear(&self) {
-        let Self { requests, routed, failures, fallbacks, input, output, cost, uncertain, latency } = self;
+        let Self { requests, routed, failures, fallbacks, input, output, cost, uncertain, latency, .. } = self;
+        let Self { compared, baseline, chosen, baseline_quality, chosen_quality, .. } = self;
         [requests, routed, failures, fallbacks, input, output, cost, uncertain]
             .into_iter()
             .chain(latency)
+            .chain([compared, baseline, chosen, baseline_quality, chosen_quality])
             .for_each(|counter| counter.store(0, Relaxed));
     }
 }
@@ -133,6 +162,11 @@ impl Counted {
         self.output += other.output;
         self.cost = self.cost.saturating_add(other.cost);
         self.uncertain = self.uncertain.saturating_add(other.uncertain);
+        self.compared += other.compared;
+        self.baseline = self.baseline.saturating_add(other.baseline);
+        self.chosen = self.chosen.saturating_add(other.chosen);
+        self.baseline_quality += other.baseline_quality;
+        self.chosen_quality += other.chosen_quality;
         self.latency.iter_mut().zip(other.latency).for_each(|(mine, theirs)| *mine += theirs);
     }
 }
@@ -217,6 +251,12 @@ pub struct Totals {
     pub uncertain: Nano,
     /// Calls that were refused.
     pub refused: u64,
+    /// Calls that were compared with their policy's baseline.
+    pub compared: u64,
+    /// What those cost at the baseline.
+    pub baseline: Nano,
+    /// What those cost by the choice, served or only observed.
+    pub chosen: Nano,
 }
 
 impl Totals {
@@ -229,6 +269,9 @@ impl Totals {
         self.output_tokens += counted.output;
         self.cost = self.cost.saturating_add(Nano(counted.cost));
         self.uncertain = self.uncertain.saturating_add(Nano(counted.uncertain));
+        self.compared += counted.compared;
+        self.baseline = self.baseline.saturating_add(Nano(counted.baseline));
+        self.chosen = self.chosen.saturating_add(Nano(counted.chosen));
     }
 }
 

@@ -146,6 +146,8 @@ fn policy() -> PolicyConfig {
         mode: Mode::Route,
         candidates: Vec::new(),
         default_model: None,
+        baseline: None,
+        caller_overrides: Vec::new(),
         requested_model: RequestedModel::Use,
         model_aliases: Vec::new(),
         rules: Vec::new(),

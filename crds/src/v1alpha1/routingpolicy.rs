@@ -17,7 +17,7 @@ pub use self::rules::{
 };
 pub use self::status::{
     DataPlaneStatus, ModeStatus, PolicyModelStatus, RoutingPolicyStatus, RoutingPolicySummary,
-    ShadowPriceStatus,
+    SavingsStatus, ShadowPriceStatus,
 };
 pub use self::strategy::{OnInfeasible, PerThousandCalls, SpendTarget, SpendTargetType, Strategy, Weights};
 use crate::choice::choice;
@@ -44,14 +44,19 @@ use crate::shared::{Objective, Reference};
     printcolumn = r#"{"name":"Pods","type":"string","jsonPath":".status.summary.pods","description":"Pods that run this generation, of those selected."}"#,
     printcolumn = r#"{"name":"Routed","type":"string","jsonPath":".status.summary.routed","description":"Share of today's calls whose model was chosen; the others named one."}"#,
     printcolumn = r#"{"name":"Today","type":"string","jsonPath":".status.summary.today","description":"Money spent since midnight UTC."}"#,
+    printcolumn = r#"{"name":"Saved","type":"string","jsonPath":".status.summary.saved","description":"Saved since midnight UTC against the baseline; in brackets what would have been saved, while mode is Observe."}"#,
     printcolumn = r#"{"name":"Age","type":"date","jsonPath":".metadata.creationTimestamp"}"#,
     printcolumn = r#"{"name":"Models","type":"string","jsonPath":".status.summary.models","description":"Shares of the models in today's calls.","priority":1}"#,
-    printcolumn = r#"{"name":"Price","type":"string","jsonPath":".status.summary.price","description":"What one point of quality is worth per 1000 calls.","priority":1}"#
+    printcolumn = r#"{"name":"Price","type":"string","jsonPath":".status.summary.price","description":"What one point of quality is worth per 1000 calls.","priority":1}"#,
+    printcolumn = r#"{"name":"Baseline","type":"string","jsonPath":".status.summary.baseline","description":"What savings are measured against.","priority":1}"#
 )]
 #[serde(rename_all = "camelCase")]
 #[x_kube(validation = rule(
     "!has(self.defaultModel) || self.candidates.exists(c, c.model == self.defaultModel)",
     "defaultModel must be one of the candidates"))]
+#[x_kube(validation = rule(
+    "!has(self.baseline) || self.candidates.exists(c, c.model == self.baseline)",
+    "baseline must be one of the candidates"))]
 #[x_kube(validation = rule(
     "self.virtualModels.all(v, !self.candidates.exists(c, c.model == v))",
     "a virtual model may not have the name of a candidate: rename one of them"))]
@@ -71,8 +76,11 @@ use crate::shared::{Objective, Reference};
      || r.action.exclude.models.all(m, self.candidates.exists(c, c.model == m)))",
     "rules: exclude.models must be among the candidates"))]
 pub struct RoutingPolicySpec {
-    /// Route (default): a model is chosen for every call. Disabled: nothing is chosen; the model that the caller named
-    /// answers, else `defaultModel`, else the candidate with the highest prior quality, then the first name.
+    /// Route (default): a model is chosen for every call. Observe: a model is chosen for every call and not served; the
+    /// application's own choice answers, and what the choice would have saved is counted. Disabled: nothing is chosen.
+    /// In Observe and Disabled the model that the caller named answers, any that a provider in reach serves; for a virtual
+    /// model `defaultModel`, else (Observe) `baseline`, else the candidate with the highest prior quality, then the first
+    /// name.
     #[serde(default)]
     pub mode: Mode,
 
@@ -101,11 +109,27 @@ pub struct RoutingPolicySpec {
     #[x_kube(merge_strategy = ListMerge::Map(vec!["model".into()]))]
     pub candidates: Vec<Candidate>,
 
-    /// Answers for `virtualModels` while `mode` is Disabled. Must be a candidate. Default: the candidate with the highest
+    /// Answers for `virtualModels` while `mode` is Observe or Disabled. Must be a candidate. Default: the candidate with the highest
     /// prior quality, then the first name.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "schema::model")]
     pub default_model: Option<String>,
+
+    /// What savings are measured against: the same calls at this model's prices and answer lengths. Must be a candidate.
+    /// Default: `defaultModel`; without that, in Observe whatever answered, and in Route no savings are reported.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "schema::model")]
+    pub baseline: Option<String>,
+
+    /// What callers may decide for one call, at most 3. Objective: by header `x-pointsman-objective`, or by the suffixes
+    /// `:cheap` (Cost), `:fast` (Speed) and `:best` (Quality) of a virtual model, such as `auto:cheap`. MaxCost: by
+    /// `x-pointsman-max-cost`, the most in USD that the call may be expected to cost; it may only lower
+    /// `strategy.maxCostPerCall`. Candidates: by `x-pointsman-candidates`, names of candidates with commas between.
+    /// A header that is not listed here, or cannot be read, is refused with 400. Rules stand above it. Default: none.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 3))]
+    #[x_kube(merge_strategy = ListMerge::Set)]
+    pub caller_overrides: Vec<CallerOverride>,
 
     /// What a real model's name in a request means. Use (default): a candidate's name skips the choice, any other name is
     /// refused with 404 and the list of names. Override: a model is chosen all the same.
@@ -163,10 +187,24 @@ choice! {
     pub enum Mode {
         /// Chooses a model for every call.
         Route = "Route",
+        /// Chooses for every call, serves the application's own choice.
+        Observe = "Observe",
         /// Serves the named or the default model.
         Disabled = "Disabled",
     }
     default = Route;
+}
+
+choice! {
+    /// What callers may decide for one call.
+    pub enum CallerOverride {
+        /// The objective.
+        Objective = "Objective",
+        /// The most that the call may be expected to cost.
+        MaxCost = "MaxCost",
+        /// Fewer candidates.
+        Candidates = "Candidates",
+    }
 }
 
 choice! {

@@ -38,6 +38,8 @@ pub struct PolicyFacts {
     pub objective: &'static str,
     /// The mode as people wrote it.
     pub mode: api::Mode,
+    /// What savings are measured against, where the spec says so.
+    pub baseline: Option<String>,
 }
 
 fn in_reach(providers: &Providers, policy: &Name, resolved: &[policy::CandidateConfig]) -> BTreeSet<Name> {
@@ -71,6 +73,7 @@ pub(super) fn compile(world: &World, providers: &Providers, policy: &RoutingPoli
         in_reach: in_reach(providers, &name, &resolved),
         objective: spec.objective.as_str(),
         mode: spec.mode,
+        baseline: spec.baseline.clone().or_else(|| spec.default_model.clone()),
     };
     let rules = rules::compile(&reach, spec, &resolved, &mut problems);
     let strategy = strategy::compile(spec.strategy.as_ref(), &mut problems);
@@ -81,6 +84,8 @@ pub(super) fn compile(world: &World, providers: &Providers, policy: &RoutingPoli
             virtual_models: spec.virtual_models.clone(),
             mode: mode(spec.mode),
             default_model: spec.default_model.clone().filter(is_resolved),
+            baseline: spec.baseline.clone().filter(is_resolved),
+            caller_overrides: spec.caller_overrides.iter().copied().map(caller_override).collect(),
             requested_model: requested_model(spec.requested_model),
             model_aliases: aliases(spec).filter(|alias| is_resolved(&alias.model)).collect(),
             rules,
@@ -136,6 +141,9 @@ fn check_names(spec: &RoutingPolicySpec, problems: &mut Problems) {
     if spec.default_model.as_deref().is_some_and(|model| !candidates.contains(model)) {
         invalid("spec.defaultModel".to_owned(), "defaultModel must be one of the candidates");
     }
+    if spec.baseline.as_deref().is_some_and(|model| !candidates.contains(model)) {
+        invalid("spec.baseline".to_owned(), "baseline must be one of the candidates");
+    }
     for (index, alias) in spec.model_aliases.iter().enumerate() {
         if !candidates.contains(alias.model.as_str()) {
             invalid(
@@ -153,7 +161,16 @@ fn check_names(spec: &RoutingPolicySpec, problems: &mut Problems) {
 fn mode(mode: api::Mode) -> policy::Mode {
     match mode {
         api::Mode::Route => policy::Mode::Route,
+        api::Mode::Observe => policy::Mode::Observe,
         api::Mode::Disabled => policy::Mode::Disabled,
+    }
+}
+
+fn caller_override(what: api::CallerOverride) -> policy::CallerOverride {
+    match what {
+        api::CallerOverride::Objective => policy::CallerOverride::Objective,
+        api::CallerOverride::MaxCost => policy::CallerOverride::MaxCost,
+        api::CallerOverride::Candidates => policy::CallerOverride::Candidates,
     }
 }
 

@@ -135,6 +135,7 @@ fn keep_permitted(compiled: &CompiledWorld, pod: &Pod, policy: &Key, config: &mu
     let candidates = config.candidates.clone();
     let served = |model: &str| candidates.iter().any(|candidate| candidate.model == model);
     config.default_model.take_if(|model| !served(model));
+    config.baseline.take_if(|model| !served(model));
     config.model_aliases.retain(|alias| served(&alias.model));
     config.rules.retain_mut(|rule| still_applies(&mut rule.action, &candidates));
 }
@@ -155,7 +156,7 @@ fn still_applies(action: &mut Action, candidates: &[CandidateConfig]) -> bool {
 }
 
 /// The providers that a policy needs here. Of an invalid one the sidecar serves its last good version, which may name any
-/// provider in reach; a disabled one serves whatever those have.
+/// provider in reach; one that observes or is disabled serves whatever those have.
 fn needed(compiled: &CompiledWorld, pod: &Pod, entry: &Entry) -> BTreeSet<Name> {
     let facts = compiled.policies.get(&entry.key.name).map(|policy| &policy.facts);
     match (&entry.state, facts) {

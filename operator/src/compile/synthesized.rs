@@ -44,6 +44,8 @@ fn over(candidates: Vec<CandidateConfig>) -> PolicyConfig {
         mode: Mode::Route,
         candidates,
         default_model: None,
+        baseline: None,
+        caller_overrides: Vec::new(),
         requested_model: RequestedModel::Use,
         model_aliases: Vec::new(),
         rules: Vec::new(),

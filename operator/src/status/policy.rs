@@ -14,7 +14,7 @@ use pointsman_crds::{ConditionType, Reason};
 use super::conditions::{dated, nacked, ready};
 use super::coverage::PodCounts;
 use super::programmed::programmed;
-use super::{Scene, figures, sum};
+use super::{Scene, figures, savings, sum};
 use crate::accounts::{Calls, median_ms};
 use crate::compile::{Outcome, PolicyFacts, Verdict};
 
@@ -52,6 +52,7 @@ impl Scene<'_> {
             data_plane: Some(data_plane(pods)),
             mode: outcome.is_valid().then_some(ModeStatus { effective: outcome.facts.mode }),
             shadow_price: lambda.map(shadow_price),
+            savings: savings::savings(&outcome.facts, &sum(calls.values())),
             models: rows(&calls),
         })
     }
@@ -72,6 +73,8 @@ fn summary(
         routed: Some(figures::percent(all.routed, all.requests)),
         today: Some(figures::money(all.cost)),
         models: Some(shares(calls, all.requests)),
+        saved: Some(savings::cell(outcome.facts.mode, &all)),
+        baseline: Some(savings::baseline(&outcome.facts).to_owned()),
         price: Some(lambda.map_or_else(|| "-".to_owned(), |lambda| format!("{}/pt", point_price(lambda)))),
     }
 }
@@ -82,10 +85,11 @@ fn state(outcome: &Outcome<PolicyFacts>, pods: &PodCounts, ready: &Verdict) -> &
     }
     match (outcome.facts.mode, pods) {
         (Mode::Disabled, _) => "Disabled",
-        (Mode::Route, pods) if pods.matched == 0 => "NoPods",
-        (Mode::Route, pods) if pods.synced < pods.matched => "SidecarsBehind",
-        (Mode::Route, pods) if pods.is_silent() => "NotWired",
+        (Mode::Route | Mode::Observe, pods) if pods.matched == 0 => "NoPods",
+        (Mode::Route | Mode::Observe, pods) if pods.synced < pods.matched => "SidecarsBehind",
+        (Mode::Route | Mode::Observe, pods) if pods.is_silent() => "NotWired",
         (Mode::Route, _) => "Serving",
+        (Mode::Observe, _) => "Observing",
     }
 }
 

@@ -18,6 +18,12 @@ pub struct PolicyConfig {
     /// Serves when nothing is chosen; else the candidate with the highest prior quality, then the first name.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub default_model: Option<String>,
+    /// What savings are measured against: a candidate's model.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub baseline: Option<String>,
+    /// What callers may decide for one call.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub caller_overrides: Vec<CallerOverride>,
     /// What a candidate's name in a request means.
     pub requested_model: RequestedModel,
     /// Other names for candidates.
@@ -44,8 +50,21 @@ pub struct PolicyConfig {
 pub enum Mode {
     /// Chooses a model for every call.
     Route,
+    /// Chooses for every call, serves what the application asked for, and counts what the choice would have saved.
+    Observe,
     /// Serves the named or the default model.
     Disabled,
+}
+
+/// What callers may decide for one call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum CallerOverride {
+    /// The objective, by `x-pointsman-objective` or a suffix of the virtual model.
+    Objective,
+    /// The most that the call may be expected to cost, by `x-pointsman-max-cost`.
+    MaxCost,
+    /// Fewer candidates, by `x-pointsman-candidates`.
+    Candidates,
 }
 
 /// A model that may be chosen, and who serves it.

@@ -8,6 +8,7 @@ mod admit;
 mod choose;
 mod decision;
 mod filter;
+mod observe;
 mod score;
 mod scores;
 #[cfg(test)]
@@ -19,10 +20,12 @@ pub use admit::{Admit, admit};
 pub use choose::decide;
 pub use decision::{Considered, Decision, Method, Need, Outcome, PickReason, Reason, Refusal, Step, Verdict};
 pub use filter::binds;
+pub use observe::observe;
 pub use scores::{CandidateScore, Scale, ScoreMethod, ScoreSource, Scores};
 
 use crate::health::HealthRow;
 use crate::lengths::Expected;
+use crate::overrides::Overrides;
 use crate::snapshot::{Asked, Policy, Snapshot};
 use crate::time::Millis;
 
@@ -30,6 +33,7 @@ use crate::time::Millis;
 pub const DEFAULT_OUTPUT_CAP: u64 = 4096;
 
 /// The world as one decision sees it.
+#[derive(Clone, Copy)]
 pub struct View<'a> {
     /// The immutable part.
     pub snapshot: &'a Snapshot,
@@ -37,6 +41,8 @@ pub struct View<'a> {
     pub policy: &'a Policy,
     /// What was asked for.
     pub asked: Asked,
+    /// What the caller decides for this call.
+    pub caller: Overrides,
     /// Health of each target of the snapshot, by index.
     pub health: &'a dyn Fn(usize) -> HealthRow,
     /// What an ordinary call of each target of the snapshot uses, by index.

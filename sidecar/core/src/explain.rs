@@ -106,7 +106,14 @@ impl Explainer<'_> {
         };
         let cost =
             row.expected_cost.map_or_else(|| "an unknown price".to_owned(), |c| format!("${c} expected"));
-        format!("{first} Chance of a good answer {:.2}, {cost}.", row.quality)
+        let told = format!("{first} Chance of a good answer {:.2}, {cost}.", row.quality);
+        match &d.served {
+            Some((served, _)) => {
+                let own = self.name(d.considered[*served].target);
+                format!("{told} This policy only observes: {own}, the application's own choice, answers.")
+            }
+            None => told,
+        }
     }
 
     /// The model's name of a target.

@@ -15,6 +15,8 @@ pub mod facts;
 pub mod failover;
 pub mod health;
 pub mod lengths;
+pub mod overrides;
+pub mod savings;
 pub mod shadow;
 pub mod snapshot;
 pub mod time;

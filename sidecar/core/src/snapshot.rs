@@ -144,6 +144,8 @@ pub struct Policy {
     pub rules: Vec<Rule>,
     /// Index into `candidates` of the one that answers when nothing is chosen.
     pub default: Option<usize>,
+    /// The candidates of the model that savings are measured against; empty where the policy names none.
+    pub baseline: CandMask,
 }
 
 /// A candidate of a policy.
@@ -153,7 +155,8 @@ pub struct Candidate {
     pub target: usize,
     /// Indices into [`Snapshot::limits`] of the limits that count it.
     pub limits: SmallVec<[usize; 4]>,
-    /// Whether the policy names it. A disabled policy also serves what else its providers have, when asked by name.
+    /// Whether the policy names it. One that does not route also serves what else its providers have, when asked by
+    /// name.
     pub listed: bool,
 }
 

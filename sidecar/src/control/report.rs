@@ -64,7 +64,8 @@ fn calls(live: &Live) -> Vec<CallCounts> {
 }
 
 fn call(policy: &Name, target: &TargetKey, day: Day, counted: Counted) -> CallCounts {
-    let Counted { requests, routed, failures, fallbacks, input, output, cost, uncertain, latency } = counted;
+    let Counted { requests, routed, failures, fallbacks, input, output, cost, uncertain, latency, .. } = counted;
+    let Counted { compared, baseline, chosen, baseline_quality, chosen_quality, .. } = counted;
     CallCounts {
         policy: policy.to_string(),
         provider: target.provider.to_string(),
@@ -79,6 +80,11 @@ fn call(policy: &Name, target: &TargetKey, day: Day, counted: Counted) -> CallCo
         cost_nano: cost,
         uncertain_nano: uncertain,
         latency_buckets: latency.to_vec(),
+        compared,
+        baseline_nano: baseline,
+        chosen_nano: chosen,
+        baseline_quality_micro: baseline_quality,
+        chosen_quality_micro: chosen_quality,
     }
 }
 

@@ -12,10 +12,11 @@ use http::{HeaderMap, HeaderName};
 use pointsman_config::policy::{Annotate, Recording};
 use pointsman_config::usage::Usage;
 use pointsman_core::account::{Charge, Reservation, Settlement, settle};
-use pointsman_core::decide::{Decision, Outcome, PickReason};
+use pointsman_core::decide::{Decision, PickReason};
 use pointsman_core::failover::{Attempt, Failure, Trail};
 use pointsman_core::health::Signal;
 use pointsman_core::lengths::Seen;
+use pointsman_core::savings::{self, Answered, Comparison};
 use pointsman_core::snapshot::Policy;
 use pointsman_wire::openai::error::ProviderError;
 use pointsman_wire::openai::request::ChatRequest;
@@ -264,16 +265,32 @@ impl Call {
         let tally = self.tally(served);
         Tally::add(&tally.requests);
         tally.latency(took);
-        if let Outcome::Picked(picked, reason) = &self.decision.outcome {
+        if let Some((first, reason)) = self.decision.first() {
             if !matches!(reason, PickReason::Requested | PickReason::Default) {
                 Tally::add(&tally.routed);
             }
-            if *picked != served {
+            if first != served {
                 Tally::add(&tally.fallbacks);
             }
         }
+        if let Some(comparison) = self.compared(served) {
+            tally.compare(&comparison);
+        }
         let Usage { input, output, .. } = self.charged.usage;
         self.plane.targets[self.target(served)].live.metrics.answered(input, output, took);
+    }
+
+    /// The call beside what it would have been at the baseline.
+    fn compared(&self, served: usize) -> Option<Comparison> {
+        let answered = Answered {
+            served,
+            input: self.tried.last()?.charge.usage.input,
+            answers: self.asked.choices,
+            charged: &self.charged,
+        };
+        let expected = |target| self.plane.expected(target);
+        let baseline = self.policy().baseline;
+        savings::compare(&self.decision, &self.plane.snapshot, baseline, &answered, &expected)
     }
 
     fn record(&mut self, end: End, took: Duration) {

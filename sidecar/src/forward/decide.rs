@@ -5,11 +5,13 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Instant;
 
+use http::{HeaderMap, HeaderValue};
 use pointsman_config::money::Nano;
 use pointsman_config::policy::{Optimizer, TextScope};
 use pointsman_config::provider::Capabilities;
-use pointsman_core::decide::{Admit, Decision, Method, Scores, View, admit, decide as choose};
+use pointsman_core::decide::{Admit, Decision, Method, Scores, View, admit, decide as choose, observe};
 use pointsman_core::facts::{Facts, Text};
+use pointsman_core::overrides::Overrides;
 use pointsman_core::shadow::{self, ShadowPrice};
 use pointsman_core::snapshot::Policy;
 use pointsman_wire::openai::request::ChatRequest;
@@ -32,6 +34,7 @@ pub(crate) fn decide(
     data: &Data,
     plane: &Arc<Plane>,
     chat: &ChatRequest,
+    headers: &HeaderMap,
     now: Instant,
     draws: [f64; 2],
 ) -> Result<Decided, CallError> {
@@ -48,10 +51,14 @@ pub(crate) fn decide(
     let facts = facts(chat, &model, &words);
     let policy = &snapshot.policies[route.policy];
     let now = data.shared.clock.millis(now);
+    let header = |name: &'static str| headers.get(name).map(HeaderValue::as_bytes);
+    let caller = Overrides::read(snapshot, policy, route.objective, header)
+        .map_err(|unheeded| CallError::unheeded(&unheeded))?;
     let view = View {
         snapshot,
         policy,
         asked: route.asked,
+        caller,
         health: &|target| plane.health(target, now),
         expected: &|target| plane.expected(target),
         room: &|limit| plane.room(limit),
@@ -64,6 +71,7 @@ pub(crate) fn decide(
         Admit::Decided(decision) => decision,
         Admit::Score(admitted) => choose(&view, admitted, &Scores::NONE),
     };
+    let decision = observe(&facts, &view, decision);
     Ok(Decided { policy: route.policy, decision })
 }
 
@@ -82,7 +90,8 @@ pub(crate) fn steer(policy: &Policy, live: &PolicyLive, decision: &Decision) {
 
 /// Corrects what is owed by what the call really cost.
 pub(crate) fn correct(policy: &Policy, live: &PolicyLive, decision: &Decision, actual: Nano) {
-    let Some((target, expected)) = priced(policy, decision) else { return };
+    // What was served in the pick's place says nothing about what the pick would have cost.
+    let Some((target, expected)) = priced(policy, decision).filter(|_| decision.served.is_none()) else { return };
     if let Some(price) = live.price().as_mut() {
         price.on_settlement(target, expected, actual);
     }

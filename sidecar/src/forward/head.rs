@@ -3,7 +3,7 @@
 use http::header::CONNECTION;
 use http::{HeaderMap, HeaderName, HeaderValue};
 use pointsman_config::money::Nano;
-use pointsman_core::decide::{Outcome, PickReason};
+use pointsman_core::decide::PickReason;
 use pointsman_core::explain::Explainer;
 use smallvec::SmallVec;
 
@@ -90,10 +90,10 @@ pub(super) fn attempts(call: &Call, answered: Option<(usize, u16)>) -> HeaderVal
 }
 
 fn reason(call: &Call, candidate: usize) -> HeaderValue {
-    let Outcome::Picked(picked, reason) = &call.decision.outcome else {
+    let Some((first, reason)) = call.decision.first() else {
         return HeaderValue::from_static("default");
     };
-    if *picked != candidate {
+    if first != candidate {
         return HeaderValue::from_static("fallback");
     }
     match reason {

@@ -5,6 +5,7 @@ use std::ops::{Deref, DerefMut};
 use std::time::Duration;
 
 use http::{HeaderName, HeaderValue, StatusCode};
+use pointsman_core::overrides::Unheeded;
 use pointsman_wire::openai::request::RequestError;
 
 use super::intake::{BODY_AT_MOST, IntakeError};
@@ -113,6 +114,14 @@ impl CallError {
             .saying(format!("{path} takes {allowed}, not {method}."));
         error.headers.push((http::header::ALLOW, HeaderValue::from_static(allowed)));
         error
+    }
+
+    /// A header of ours that cannot be obeyed.
+    pub(crate) fn unheeded(unheeded: &Unheeded) -> Self {
+        let Unheeded { header, why } = unheeded;
+        Self::client(StatusCode::BAD_REQUEST, "invalid_header")
+            .saying(format!("Header {header} cannot be obeyed: {why}."))
+            .about(*header)
     }
 
     pub(crate) fn unknown_call(id: &str) -> Self {

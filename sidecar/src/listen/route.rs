@@ -40,11 +40,12 @@ pub(crate) async fn decide(
 ) -> Result<Response<Outgoing>, CallError> {
     let plane = data.shared.plane.load_full().ok_or_else(CallError::not_configured)?;
     let deadline = data.deadlines.take();
-    let (body, _held) = intake::read(request.into_body(), &data.gate, &deadline).await?;
+    let (parts, body) = request.into_parts();
+    let (body, _held) = intake::read(body, &data.gate, &deadline).await?;
     let began = Instant::now();
     let draws = draws(data, &body);
     let chat = ChatRequest::parse(&long(body))?;
-    let decided = decide_call(data, &plane, &chat, began, draws)?;
+    let decided = decide_call(data, &plane, &chat, &parts.headers, began, draws)?;
     let policy = &plane.snapshot.policies[decided.policy];
     let mut answer = decision_json(&plane.snapshot, policy, &decided.decision);
     answer["processing_ms"] = json!((began.elapsed().as_secs_f64() * 1e6).round() / 1e3);

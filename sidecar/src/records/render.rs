@@ -68,6 +68,9 @@ pub(crate) fn decision_json(snapshot: &Snapshot, policy: &Policy, decision: &Dec
         "recommended_model": picked.map(|key| &key.model),
         "provider": picked.map(|key| key.provider.to_string()),
         "reason": reason,
+        // Whom a call is really sent to: someone else than the pick where the policy only observes.
+        "served_model": decision.first().map(|(first, _)| &snapshot.targets[decision.considered[first].target].key.model),
+        "served_reason": decision.first().map(|(_, reason)| explainer.pick_reason(reason)),
         "confidence": decision.picked().map(|row| row.quality),
         "estimated_cost_usd": decision.picked().and_then(|row| row.expected_cost).map(|c| c.to_string()),
         "estimated_latency_ms": decision.picked().map(|row| row.expected_ms.round()),

@@ -43,12 +43,15 @@ fn calls(out: &mut String, plane: &Plane) {
         }
     }
     type Value = fn(&Totals) -> String;
-    let families: [(&str, &str, Value); 5] = [
+    let families: [(&str, &str, Value); 8] = [
         (names::CALLS, "Answered calls", |t| t.requests.to_string()),
         (names::ATTEMPT_FAILURES, "Attempts that failed", |t| t.failures.to_string()),
         (names::FALLBACKS, "Answered calls that were picked for another target", |t| t.fallbacks.to_string()),
         (names::COST, "Cost in USD", |t| t.cost.to_string()),
         (names::UNCERTAIN, "Estimated part of the cost in USD", |t| t.uncertain.to_string()),
+        (names::COMPARED, "Calls that were compared with the baseline", |t| t.compared.to_string()),
+        (names::BASELINE_COST, "What those cost at the baseline in USD", |t| t.baseline.to_string()),
+        (names::CHOSEN_COST, "What those cost by the choice in USD", |t| t.chosen.to_string()),
     ];
     for (name, help, value) in families {
         head(out, name, help, "counter");

@@ -37,6 +37,10 @@ pub struct RoutingPolicyStatus {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub shadow_price: Option<ShadowPriceStatus>,
 
+    /// What the choice saved today, or would have saved. Absent until a call was compared with the baseline.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub savings: Option<SavingsStatus>,
+
     /// The 32 models with most calls today, by name; metrics have them all.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 32))]
@@ -48,7 +52,7 @@ pub struct RoutingPolicyStatus {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct RoutingPolicySummary {
-    /// Serving, Disabled, NoPods, NotWired or SidecarsBehind; before that the reason why it is not ready, such as
+    /// Serving, Observing, Disabled, NoPods, NotWired or SidecarsBehind; before that the reason why it is not ready, such as
     /// UnknownModel.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "schema::cell")]
@@ -83,6 +87,17 @@ pub struct RoutingPolicySummary {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "schema::cell")]
     pub price: Option<String>,
+
+    /// Saved since midnight UTC against the baseline: `$64.51 (74%)`; while `mode` is Observe what would have been saved:
+    /// `($29.80)`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "schema::cell")]
+    pub saved: Option<String>,
+
+    /// What savings are measured against: a model's name, or `own choice`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "schema::cell")]
+    pub baseline: Option<String>,
 }
 
 /// Pods and sidecars that the policy reaches.
@@ -128,7 +143,7 @@ pub struct DataPlaneStatus {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct ModeStatus {
-    /// Route or Disabled, as the sidecars were last told.
+    /// Route, Observe or Disabled, as the sidecars were last told.
     pub effective: Mode,
 }
 
@@ -143,6 +158,43 @@ pub struct ShadowPriceStatus {
     /// The same in words: `one point of quality is worth $0.11 per 1000 calls`.
     #[schemars(schema_with = "schema::cell")]
     pub meaning: String,
+}
+
+/// What the choice saved since midnight UTC, or would have saved while `mode` is Observe.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct SavingsStatus {
+    /// What it is measured against: a model's name, or `own choice` for what the application asked for itself.
+    #[schemars(schema_with = "schema::cell")]
+    pub baseline: String,
+
+    /// What the compared calls cost at the baseline, in USD, as a decimal string.
+    #[schemars(schema_with = "schema::cell")]
+    pub baseline_cost: String,
+
+    /// Predicted quality of the baseline on these calls, 0 to 1, as a decimal string; the mean.
+    #[schemars(schema_with = "schema::cell")]
+    pub baseline_quality: String,
+
+    /// How many calls were compared.
+    #[schemars(range(min = 0))]
+    pub calls: i64,
+
+    /// What they cost by the choice, in USD, as a decimal string; expected while `mode` is Observe.
+    #[schemars(schema_with = "schema::cell")]
+    pub cost: String,
+
+    /// How it is reckoned: `same calls at the baseline's prices and answer lengths`.
+    #[schemars(schema_with = "schema::cell")]
+    pub method: String,
+
+    /// Predicted quality of the choice on these calls, 0 to 1, as a decimal string; the mean.
+    #[schemars(schema_with = "schema::cell")]
+    pub quality: String,
+
+    /// The difference in USD, as a decimal string; below zero where the choice was dearer.
+    #[schemars(schema_with = "schema::cell")]
+    pub saved: String,
 }
 
 /// One model in today's calls of the policy.

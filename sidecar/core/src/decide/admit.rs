@@ -48,8 +48,19 @@ struct Ruling {
 }
 
 /// Drops the candidates that cannot or must not answer; decides at once where no choice is left.
+///
+/// A policy that observes chooses for every call, also for one that names a model; [`super::observe`] then says who serves.
 pub fn admit(f: &Facts<'_>, v: &View<'_>) -> Admit {
-    let ruling = rule_on(f, v);
+    match v.policy.config.mode {
+        Mode::Route => admit_as(f, v, true),
+        Mode::Observe => admit_as(f, &View { asked: Asked::Virtual, ..*v }, true),
+        Mode::Disabled => admit_as(f, v, false),
+    }
+}
+
+/// Admits a call whose model is to be chosen, or is what the application itself asked for.
+pub(super) fn admit_as(f: &Facts<'_>, v: &View<'_>, choosing: bool) -> Admit {
+    let ruling = rule_on(f, v, choosing);
     let mut rows = consider(f, v);
     if let Some(rule) = ruling.rejected_by {
         return Admit::Decided(refused(v, rows, Refusal::Rule { rule }));
@@ -69,7 +80,7 @@ pub fn admit(f: &Facts<'_>, v: &View<'_>) -> Admit {
         let refusal = why_none(v, &rows);
         return Admit::Decided(refused(v, rows, refusal));
     }
-    settle_without_choice(v, rows, live, ruling)
+    settle_without_choice(v, rows, live, ruling, choosing)
 }
 
 /// Leaves out every candidate that is still in and for which there is a reason.
@@ -103,11 +114,12 @@ fn settle_without_choice(
     rows: SmallVec<[Considered; 4]>,
     live: CandMask,
     ruling: Ruling,
+    choosing: bool,
 ) -> Admit {
     let rule = ruling.used.as_ref().map(|(rule, _)| *rule);
     let reason = match v.asked {
         Asked::Named(_) => Some(PickReason::Requested),
-        Asked::Virtual if v.policy.config.mode == Mode::Disabled => Some(PickReason::Default),
+        Asked::Virtual if !choosing => Some(PickReason::Default),
         Asked::Virtual => None,
     };
     let first = match (&reason, v.policy.default) {
@@ -122,7 +134,8 @@ fn settle_without_choice(
         _ => Admit::Score(Admitted {
             rows,
             live,
-            objective: ruling.objective.unwrap_or(v.policy.config.objective),
+            // The platform's exceptions stand above the caller's wishes.
+            objective: ruling.objective.or(v.caller.objective).unwrap_or(v.policy.config.objective),
             optimizer: ruling.optimizer,
             rule,
         }),
@@ -168,7 +181,8 @@ fn restrict(v: &View<'_>, rows: &mut [Considered], ruling: &Ruling) {
     for (i, row) in rows.iter_mut().enumerate() {
         let asked_for = match v.asked {
             Asked::Named(named) => (!named.has(i)).then_some(Reason::NotRequested),
-            Asked::Virtual => (!v.policy.candidates[i].listed).then_some(Reason::Unlisted),
+            Asked::Virtual if !v.policy.candidates[i].listed => Some(Reason::Unlisted),
+            Asked::Virtual => v.caller.candidates.filter(|mask| !mask.has(i)).map(|_| Reason::NotRequested),
         };
         let excluded =
             ruling.excluded.iter().find(|(_, mask)| mask.has(i)).map(|(r, _)| Reason::ExcludedByRule(*r));
@@ -183,7 +197,7 @@ fn restrict(v: &View<'_>, rows: &mut [Considered], ruling: &Ruling) {
 /// Applies the rules in order: Reject first, then Exclude and OverrideStrategy add up, the others end the search.
 ///
 /// A call that names a model is not chosen for: only Reject and Exclude apply to it.
-fn rule_on(f: &Facts<'_>, v: &View<'_>) -> Ruling {
+fn rule_on(f: &Facts<'_>, v: &View<'_>, choosing: bool) -> Ruling {
     let mut ruling = Ruling::default();
     if v.policy.rules.is_empty() {
         return ruling;
@@ -192,7 +206,7 @@ fn rule_on(f: &Facts<'_>, v: &View<'_>) -> Ruling {
         (0..v.policy.rules.len()).filter(|i| fits(f, &v.policy.rules[*i])).collect();
     let rejects = |i: &&usize| matches!(v.policy.rules[**i].action, Action::Reject { .. });
     ruling.rejected_by = fitting.iter().find(rejects).copied();
-    let choosing = v.asked == Asked::Virtual && v.policy.config.mode == Mode::Route;
+    let choosing = v.asked == Asked::Virtual && choosing;
     for i in fitting {
         match &v.policy.rules[i].action {
             Action::Reject { .. } => {}
@@ -277,6 +291,7 @@ pub(super) fn refused(v: &View<'_>, considered: SmallVec<[Considered; 4]>, refus
         outcome: Outcome::Refused(refusal),
         propensity: 1.0,
         plan: SmallVec::new(),
+        served: None,
         method: Method::Refused,
         lambda: v.lambda,
         attempts: v.policy.config.resilience.attempts,

@@ -1,5 +1,6 @@
 //! Chooses among the live candidates and orders the rest as fallbacks.
 
+use pointsman_config::money::Nano;
 use pointsman_config::policy::{OnInfeasible, Optimizer};
 use smallvec::SmallVec;
 
@@ -64,8 +65,13 @@ fn take_scores(rows: &mut [Considered], scores: &Scores<'_>) {
 }
 
 fn has_cost_bound(v: &View<'_>) -> bool {
-    let strategy = &v.policy.config.strategy;
-    strategy.max_cost_per_call.is_some() || strategy.max_price.is_some()
+    max_cost(v).is_some() || v.policy.config.strategy.max_price.is_some()
+}
+
+/// The most that the call may be expected to cost: the policy's bound, or the caller's where that is lower.
+fn max_cost(v: &View<'_>) -> Option<Nano> {
+    let policy = v.policy.config.strategy.max_cost_per_call;
+    policy.into_iter().chain(v.caller.max_cost).min()
 }
 
 /// Leaves out what costs more than the policy allows. Cheapest and Fastest obey the bounds too.
@@ -73,7 +79,7 @@ fn within_bounds(v: &View<'_>, rows: &[Considered], live: CandMask) -> CandMask 
     let strategy = &v.policy.config.strategy;
     let fits = |row: &Considered| {
         let prices = v.snapshot.targets[row.target].model.prices;
-        strategy.max_cost_per_call.is_none_or(|most| row.expected_cost.is_some_and(|cost| cost <= most))
+        max_cost(v).is_none_or(|most| row.expected_cost.is_some_and(|cost| cost <= most))
             && strategy.max_price.is_none_or(|most| prices.is_some_and(|p| p.blended() <= most))
     };
     live.iter().fold(CandMask::default(), |mask, i| if fits(&rows[i]) { mask.with(i) } else { mask })
@@ -159,6 +165,7 @@ fn conclude(
         outcome: Outcome::Picked(pick, reason),
         propensity: 1.0,
         plan: order,
+        served: None,
         method,
         lambda: v.lambda,
         attempts: v.policy.config.resilience.attempts,

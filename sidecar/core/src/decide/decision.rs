@@ -21,8 +21,10 @@ pub struct Decision {
     pub outcome: Outcome,
     /// Probability with which the pick was drawn; 1 where nothing is drawn.
     pub propensity: f64,
-    /// The candidates to try, the pick first; positions in `considered`.
+    /// The candidates to try, the pick first, or who serves in its place; positions in `considered`.
     pub plan: SmallVec<[usize; 4]>,
+    /// Who serves in place of the pick, and why: the application's own choice, where the policy only observes.
+    pub served: Option<(usize, PickReason)>,
     /// How it was decided.
     pub method: Method,
     /// The shadow price in force, in quality per USD.
@@ -225,6 +227,22 @@ impl Decision {
         match self.outcome {
             Outcome::Picked(i, _) => Some(&self.considered[i]),
             Outcome::Refused(_) => None,
+        }
+    }
+
+    /// Position of the picked candidate, where there was a choice: one that was named or stands in by default is none.
+    pub fn picked_at(&self) -> Option<usize> {
+        match &self.outcome {
+            Outcome::Picked(_, PickReason::Requested | PickReason::Default) | Outcome::Refused(_) => None,
+            Outcome::Picked(i, PickReason::Picked | PickReason::Rule(_) | PickReason::Budget) => Some(*i),
+        }
+    }
+
+    /// Who is asked first, and why: the pick, unless the policy only observes.
+    pub fn first(&self) -> Option<(usize, &PickReason)> {
+        match (&self.served, &self.outcome) {
+            (Some((served, reason)), _) | (None, Outcome::Picked(served, reason)) => Some((*served, reason)),
+            (None, Outcome::Refused(_)) => None,
         }
     }
 

@@ -2,6 +2,8 @@
 //! Decisions as tables: a small world, one thing varied, the whole outcome compared.
 
 mod budgets;
+mod observe;
+mod overrides;
 
 use std::time::Duration;
 
@@ -15,6 +17,7 @@ use super::*;
 use crate::explain::Explainer;
 use crate::facts::{Facts, Prompt};
 use crate::lengths::Expected;
+use crate::overrides::Overrides;
 use crate::snapshot::{CandMask, check};
 
 /// (name, price in and out in USD per million, quality, ms to the first token)
@@ -47,6 +50,8 @@ pub(crate) fn policy() -> PolicyConfig {
             .map(|m| CandidateConfig { model: m.0.to_owned(), providers: vec![Name::new("shop", "p")] })
             .collect(),
         default_model: None,
+        baseline: None,
+        caller_overrides: Vec::new(),
         requested_model: RequestedModel::Use,
         model_aliases: vec![ModelAlias { name: "gpt".to_owned(), model: "medium".to_owned() }],
         rules: Vec::new(),
@@ -107,6 +112,7 @@ struct Call<'a> {
     room: Option<u64>,
     in_flight: u64,
     lambda: f64,
+    caller: Overrides,
 }
 
 impl Default for Call<'_> {
@@ -122,6 +128,7 @@ impl Default for Call<'_> {
             room: None,
             in_flight: 0,
             lambda: 0.0,
+            caller: Overrides::default(),
         }
     }
 }
@@ -135,6 +142,7 @@ fn run(snapshot: &Snapshot, call: &Call<'_>) -> Decision {
         snapshot,
         policy,
         asked: route.asked,
+        caller: call.caller,
         health: &health,
         expected: &|target| Expected::from(&snapshot.targets[target].model.prior),
         room: &room,
@@ -154,10 +162,11 @@ fn run(snapshot: &Snapshot, call: &Call<'_>) -> Decision {
         needs: call.needs,
         text: &prompt,
     };
-    match admit(&facts, &view) {
+    let chosen = match admit(&facts, &view) {
         Admit::Decided(decision) => decision,
         Admit::Score(admitted) => decide(&view, admitted, &Scores::NONE),
-    }
+    };
+    observe(&facts, &view, chosen)
 }
 
 /// `large > medium: picked`, or the refusal in words.
@@ -457,6 +466,7 @@ fn scores_that_are_not_probabilities_are_replaced_by_the_prior() {
         snapshot: &snapshot,
         policy: &snapshot.policies[0],
         asked: route.asked,
+        caller: Overrides::default(),
         health: &|_| HealthRow::Healthy,
         expected: &|target| Expected::from(&snapshot.targets[target].model.prior),
         room: &|_| None,

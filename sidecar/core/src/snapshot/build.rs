@@ -10,7 +10,7 @@ use pointsman_config::provider::ProviderConfig;
 
 use super::check::compile_regex;
 use super::{
-    Budget, Candidate, Limit, LimitKey, MAX_CANDIDATES, Pattern, Policy, Provider, Rule, Snapshot, Target,
+    Budget, CandMask, Candidate, Limit, LimitKey, MAX_CANDIDATES, Pattern, Policy, Provider, Rule, Snapshot, Target,
     TargetKey,
 };
 
@@ -78,11 +78,12 @@ impl Snapshot {
                 unserved.push(wanted.model.clone());
             }
         }
-        if config.mode == Mode::Disabled {
+        if config.mode != Mode::Route {
             candidates.extend(self.unlisted(name, &candidates));
         }
         candidates.truncate(MAX_CANDIDATES);
         let default = self.default_candidate(config, &candidates);
+        let baseline = self.baseline(config, &candidates);
         Policy {
             name: name.clone(),
             uid: object.uid.clone(),
@@ -92,6 +93,7 @@ impl Snapshot {
             unserved,
             rules: config.rules.iter().map(build_rule).collect(),
             default,
+            baseline,
         }
     }
 
@@ -112,11 +114,20 @@ impl Snapshot {
             .collect()
     }
 
+    /// The candidates of the model that savings are measured against: the policy's baseline, else its default model.
+    fn baseline(&self, config: &PolicyConfig, candidates: &[Candidate]) -> CandMask {
+        let Some(model) = config.baseline.as_ref().or(config.default_model.as_ref()) else {
+            return CandMask::default();
+        };
+        let fits = |i: &usize| self.targets[candidates[*i].target].key.model == *model;
+        (0..candidates.len()).filter(fits).fold(CandMask::default(), CandMask::with)
+    }
+
     fn default_candidate(&self, config: &PolicyConfig, candidates: &[Candidate]) -> Option<usize> {
         let model = |c: &Candidate| &self.targets[c.target].model;
-        let wanted = |i: &usize| {
-            config.default_model.as_ref().is_some_and(|wanted| model(&candidates[*i]).name == *wanted)
-        };
+        let observed = config.baseline.as_ref().filter(|_| config.mode == Mode::Observe);
+        let asked = config.default_model.as_ref().or(observed);
+        let wanted = |i: &usize| asked.is_some_and(|wanted| model(&candidates[*i]).name == *wanted);
         let listed = || (0..candidates.len()).filter(|i| candidates[*i].listed);
         let better = |a: &usize, b: &usize| {
             let (a, b) = (model(&candidates[*a]), model(&candidates[*b]));

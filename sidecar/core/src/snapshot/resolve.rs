@@ -1,8 +1,9 @@
 //! Resolves the model that a caller asked for: a virtual model, a candidate's name, an alias, or nothing we know.
 
-use pointsman_config::policy::{Mode, RequestedModel};
+use pointsman_config::policy::{CallerOverride, Mode, Objective, RequestedModel};
 
 use super::{CandMask, Policy, Snapshot};
+use crate::overrides::split_suffix;
 
 /// What the caller's model means.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -20,17 +21,34 @@ pub struct Route {
     pub policy: usize,
     /// What was asked for.
     pub asked: Asked,
+    /// The objective that a suffix of the virtual model stands for.
+    pub objective: Option<Objective>,
 }
 
 impl Snapshot {
     /// Finds the policy that answers for `model`; none when the model is not offered here.
     pub fn route(&self, model: &str) -> Option<Route> {
         if let Some(&policy) = self.virtual_models.get(model) {
-            return Some(Route { policy, asked: Asked::Virtual });
+            return Some(Route { policy, asked: Asked::Virtual, objective: None });
+        }
+        if let Some(route) = self.by_suffix(model) {
+            return Some(route);
         }
         self.by_precedence().find_map(|policy| {
-            self.policies[policy].asked_by_name(self, model).map(|asked| Route { policy, asked })
+            let asked = self.policies[policy].asked_by_name(self, model)?;
+            Some(Route { policy, asked, objective: None })
         })
+    }
+
+    /// A virtual model with a suffix, where its policy lets callers set the objective. A candidate may have such a name
+    /// too: then it is meant.
+    fn by_suffix(&self, model: &str) -> Option<Route> {
+        let (name, objective) = split_suffix(model)?;
+        let policy = *self.virtual_models.get(name)?;
+        let answers = &self.policies[policy];
+        let allowed = answers.config.caller_overrides.contains(&CallerOverride::Objective);
+        let is_candidate = !answers.candidates_of(self, model).is_empty();
+        (allowed && !is_candidate).then_some(Route { policy, asked: Asked::Virtual, objective: Some(objective) })
     }
 
     /// The names that callers may ask for, virtual models first.
@@ -58,6 +76,7 @@ impl Policy {
         let alias = self.config.model_aliases.iter().find(|a| a.name == model);
         let wanted = alias.map_or(model, |a| a.model.as_str());
         let named = self.candidates_of(snapshot, wanted);
+        // While it observes it chooses for every call, and serves what was named.
         if self.config.mode == Mode::Route && self.config.requested_model == RequestedModel::Override {
             return Some(Asked::Virtual);
         }
