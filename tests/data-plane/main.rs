@@ -4,6 +4,7 @@
 
 mod answers;
 mod budgets;
+mod choices;
 mod client;
 mod configuration;
 mod errors;
