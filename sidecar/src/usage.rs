@@ -142,7 +142,8 @@ impl Tally {
     }
 
     fn clear(&self) {
-        let Self { requests, routed, failures, fallbacks, input, output, cost, uncertain, latency, .. } = self;
+        let Self { requests, routed, failures, fallbacks, input, output, cost, uncertain, latency, .. } =
+            self;
         let Self { compared, baseline, chosen, baseline_quality, chosen_quality, .. } = self;
         [requests, routed, failures, fallbacks, input, output, cost, uncertain]
             .into_iter()

@@ -16,8 +16,8 @@ pub use self::rules::{
     TokenRange, UseModel,
 };
 pub use self::status::{
-    DataPlaneStatus, ModeStatus, PolicyModelStatus, RoutingPolicyStatus, RoutingPolicySummary,
-    SavingsStatus, ShadowPriceStatus,
+    DataPlaneStatus, ModeStatus, PolicyModelStatus, RoutingPolicyStatus, RoutingPolicySummary, SavingsStatus,
+    ShadowPriceStatus,
 };
 pub use self::strategy::{OnInfeasible, PerThousandCalls, SpendTarget, SpendTargetType, Strategy, Weights};
 use crate::choice::choice;

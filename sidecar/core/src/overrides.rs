@@ -166,13 +166,33 @@ mod tests {
     fn what_cannot_be_obeyed_says_what_to_write() {
         use CallerOverride::{Candidates, MaxCost, Objective as Goal};
         for (allowed, header, value, why) in [
-            (&[][..], OBJECTIVE, "Cost", "policy shop/default does not let callers set it: its spec.callerOverrides must list Objective"),
-            (&[Goal], MAX_COST, "1", "policy shop/default does not let callers set it: its spec.callerOverrides must list MaxCost"),
+            (
+                &[][..],
+                OBJECTIVE,
+                "Cost",
+                "policy shop/default does not let callers set it: its spec.callerOverrides must list Objective",
+            ),
+            (
+                &[Goal],
+                MAX_COST,
+                "1",
+                "policy shop/default does not let callers set it: its spec.callerOverrides must list MaxCost",
+            ),
             (&[Goal], OBJECTIVE, "cheap", "write Balanced, Quality, Cost or Speed"),
             (&[MaxCost], MAX_COST, "0", "write USD above zero as digits, such as 0.02"),
             (&[MaxCost], MAX_COST, "$1", "write USD above zero as digits, such as 0.02"),
-            (&[Candidates], CANDIDATES, "small,huge", "\"huge\" is no candidate. Candidates: large, medium, small"),
-            (&[Candidates], CANDIDATES, " , ", "write names of candidates with commas between. Candidates: large, medium, small"),
+            (
+                &[Candidates],
+                CANDIDATES,
+                "small,huge",
+                "\"huge\" is no candidate. Candidates: large, medium, small",
+            ),
+            (
+                &[Candidates],
+                CANDIDATES,
+                " , ",
+                "write names of candidates with commas between. Candidates: large, medium, small",
+            ),
         ] {
             assert_eq!(read(allowed, header, value), Err(why.to_owned()), "{header}: {value}");
         }

@@ -64,7 +64,8 @@ fn calls(live: &Live) -> Vec<CallCounts> {
 }
 
 fn call(policy: &Name, target: &TargetKey, day: Day, counted: Counted) -> CallCounts {
-    let Counted { requests, routed, failures, fallbacks, input, output, cost, uncertain, latency, .. } = counted;
+    let Counted { requests, routed, failures, fallbacks, input, output, cost, uncertain, latency, .. } =
+        counted;
     let Counted { compared, baseline, chosen, baseline_quality, chosen_quality, .. } = counted;
     CallCounts {
         policy: policy.to_string(),

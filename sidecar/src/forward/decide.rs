@@ -91,7 +91,9 @@ pub(crate) fn steer(policy: &Policy, live: &PolicyLive, decision: &Decision) {
 /// Corrects what is owed by what the call really cost.
 pub(crate) fn correct(policy: &Policy, live: &PolicyLive, decision: &Decision, actual: Nano) {
     // What was served in the pick's place says nothing about what the pick would have cost.
-    let Some((target, expected)) = priced(policy, decision).filter(|_| decision.served.is_none()) else { return };
+    let Some((target, expected)) = priced(policy, decision).filter(|_| decision.served.is_none()) else {
+        return;
+    };
     if let Some(price) = live.price().as_mut() {
         price.on_settlement(target, expected, actual);
     }

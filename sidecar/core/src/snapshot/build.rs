@@ -10,8 +10,8 @@ use pointsman_config::provider::ProviderConfig;
 
 use super::check::compile_regex;
 use super::{
-    Budget, CandMask, Candidate, Limit, LimitKey, MAX_CANDIDATES, Pattern, Policy, Provider, Rule, Snapshot, Target,
-    TargetKey,
+    Budget, CandMask, Candidate, Limit, LimitKey, MAX_CANDIDATES, Pattern, Policy, Provider, Rule, Snapshot,
+    Target, TargetKey,
 };
 
 impl Snapshot {

@@ -48,7 +48,11 @@ impl Snapshot {
         let answers = &self.policies[policy];
         let allowed = answers.config.caller_overrides.contains(&CallerOverride::Objective);
         let is_candidate = !answers.candidates_of(self, model).is_empty();
-        (allowed && !is_candidate).then_some(Route { policy, asked: Asked::Virtual, objective: Some(objective) })
+        (allowed && !is_candidate).then_some(Route {
+            policy,
+            asked: Asked::Virtual,
+            objective: Some(objective),
+        })
     }
 
     /// The names that callers may ask for, virtual models first.

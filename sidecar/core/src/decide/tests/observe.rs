@@ -64,7 +64,8 @@ fn rules_steer_the_pick_and_not_what_is_served() {
 
 #[test]
 fn what_cannot_be_chosen_for_is_served_all_the_same() {
-    let none = Call { caller: Overrides { max_cost: Some(Nano(1)), ..Overrides::default() }, ..Call::default() };
+    let none =
+        Call { caller: Overrides { max_cost: Some(Nano(1)), ..Overrides::default() }, ..Call::default() };
     let strategy = Strategy { on_infeasible: OnInfeasible::Error, ..Strategy::default() };
     let snapshot = World::new(PolicyConfig { strategy, ..observing() }).snapshot();
     assert_eq!(apart(&snapshot, &run(&snapshot, &none)), "nothing; large (default)");
