@@ -9,12 +9,14 @@
 //! Everything is embedded in the binary. No I/O, no clock: callers pass the day where one matters.
 
 pub mod catalogue;
+pub mod coefficient;
 pub mod date;
 pub mod did_you_mean;
 pub mod prior;
 pub mod provider;
 mod recommended;
 pub mod scorer;
+pub mod wordpiece;
 
 pub use catalogue::{Capability, Catalogue, Entry, Source};
 pub use date::Date;
