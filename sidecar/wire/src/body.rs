@@ -8,10 +8,13 @@ use smallvec::{SmallVec, smallvec};
 
 use crate::json::Span;
 
-/// A body as slices that, one after the other, are its bytes. Seven fit without an allocation: three edits.
+/// A body that is so short is copied whole: the reference counts of slices would cost more.
+const COPIED_AT_MOST: usize = 2048;
+
+/// A body as slices that, one after the other, are its bytes.
 #[derive(Clone, Debug, Default)]
 pub struct Spliced {
-    pub parts: SmallVec<[Bytes; 7]>,
+    pub parts: SmallVec<[Bytes; 1]>,
     pub len: usize,
 }
 
@@ -54,6 +57,9 @@ impl Splicer {
     /// Writes something in the place of `replaced`. An empty span inserts. Spans must not overlap.
     pub(crate) fn replace(&mut self, replaced: Span, write: impl FnOnce(&mut Vec<u8>)) {
         let start = self.ink.len();
+        if start == 0 {
+            self.ink.reserve(64);
+        }
         write(&mut self.ink);
         self.edits.push(Edit { replaced, written: Span::new(start, self.ink.len()) });
     }
@@ -67,22 +73,38 @@ impl Splicer {
             return Spliced::from(body.clone());
         }
         self.edits.sort_by_key(|edit| edit.replaced.start);
-        let ink = Bytes::from(self.ink);
-        let mut spliced = Spliced::default();
+        let removed: usize = self.edits.iter().map(|edit| edit.replaced.len()).sum();
+        let len = body.len() - removed + self.ink.len();
+        if len <= COPIED_AT_MOST { self.copied(body, len) } else { self.cut(body, len) }
+    }
+
+    fn copied(&self, body: &Bytes, len: usize) -> Spliced {
+        let mut whole = Vec::with_capacity(len);
         let mut at = 0;
-        for edit in self.edits {
-            push(&mut spliced, body, Span::new(at, edit.replaced.start()));
-            push(&mut spliced, &ink, edit.written);
+        for edit in &self.edits {
+            whole.extend_from_slice(&body[at..edit.replaced.start()]);
+            whole.extend_from_slice(&self.ink[edit.written.range()]);
             at = edit.replaced.end();
         }
-        push(&mut spliced, body, Span::new(at, body.len()));
-        spliced
+        whole.extend_from_slice(&body[at..]);
+        Spliced::from(Bytes::from(whole))
     }
-}
 
-fn push(spliced: &mut Spliced, from: &Bytes, span: Span) {
-    if !span.is_empty() {
-        spliced.parts.push(from.slice(span.range()));
-        spliced.len += span.len();
+    fn cut(self, body: &Bytes, len: usize) -> Spliced {
+        let ink = Bytes::from(self.ink);
+        let mut spliced = Spliced { len, parts: SmallVec::with_capacity(2 * self.edits.len() + 1) };
+        let mut push = |from: &Bytes, span: Span| {
+            if !span.is_empty() {
+                spliced.parts.push(from.slice(span.range()));
+            }
+        };
+        let mut at = 0;
+        for edit in self.edits {
+            push(body, Span::new(at, edit.replaced.start()));
+            push(&ink, edit.written);
+            at = edit.replaced.end();
+        }
+        push(body, Span::new(at, body.len()));
+        spliced
     }
 }

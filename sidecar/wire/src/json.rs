@@ -4,6 +4,7 @@
 //! ends at [`MAX_DEPTH`] levels, and an escaped lone surrogate (`"\ud800"`, which Python's `json` writes) is accepted
 //! and decodes to U+FFFD.
 
+mod block;
 mod cursor;
 mod skip;
 mod text;
@@ -75,5 +76,10 @@ pub fn check(bytes: &[u8]) -> Result<(), SyntaxError> {
 
 /// Appends `text` as a JSON string, quotes included.
 pub fn write_string(out: &mut Vec<u8>, text: &str) {
+    if skip::is_plain(text.as_bytes()) {
+        out.push(b'"');
+        out.extend_from_slice(text.as_bytes());
+        return out.push(b'"');
+    }
     serde_json::to_writer(out, text).expect("a string serialises, and a Vec takes every write");
 }

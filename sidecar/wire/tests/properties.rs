@@ -66,9 +66,12 @@ proptest! {
         let max_tokens_field = if older { MaxTokensField::MaxTokens } else { MaxTokensField::MaxCompletionTokens };
         let edits = Edits { model: model.as_deref(), include_usage, max_tokens: limit, max_tokens_field };
         let spliced = parse(&body).splice(&edits);
-        for gap in gaps(&body, &spliced) {
-            let replaced: Value = serde_json::from_slice(gap).unwrap();
-            prop_assert!(fields_we_edit(&value).any(|field| *field == replaced), "{replaced}");
+        // A short body is copied; only the slices of a long one tell what was shared.
+        if body.len() > 4096 {
+            for gap in gaps(&body, &spliced) {
+                let replaced: Value = serde_json::from_slice(gap).unwrap();
+                prop_assert!(fields_we_edit(&value).any(|field| *field == replaced), "{replaced}");
+            }
         }
         let length = spliced.len;
         let after = spliced.into_bytes();
@@ -238,14 +241,18 @@ fn request() -> impl Strategy<Value = Value> {
     (
         ".{1,12}",
         proptest::collection::vec(message, 1..6),
+        any::<bool>(),
         optional(any::<bool>().prop_map(Value::from).boxed()),
         optional(options.boxed()),
         optional(limit().boxed()),
         optional(limit().boxed()),
         optional(value().boxed()),
     )
-        .prop_map(|(model, messages, stream, options, older, newer, unknown)| {
+        .prop_map(|(model, messages, long, stream, options, older, newer, unknown)| {
             let mut request = json!({"model": model, "messages": messages});
+            if long {
+                request["a_long_field"] = "x".repeat(4096).into();
+            }
             let members = [
                 ("stream", stream),
                 ("stream_options", options),

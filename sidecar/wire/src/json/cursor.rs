@@ -56,6 +56,7 @@ impl<'a> Cursor<'a> {
     }
 
     /// Says what comes next, and stands before it afterwards.
+    #[inline]
     pub fn kind(&mut self) -> Result<Kind> {
         self.space();
         match self.peek() {
@@ -82,14 +83,29 @@ impl<'a> Cursor<'a> {
     }
 
     /// Reads the string that comes next.
+    #[inline]
     pub fn string(&mut self) -> Result<Text> {
         self.space();
-        self.expect(b'"', "expected a string")?;
-        let start = self.at;
-        let skipped = skip_string(self.text.as_bytes(), start)?;
-        self.at = skipped.end + 1;
-        let span = Span::new(start, skipped.end);
-        Ok(Text { span, decoded_len: span.end - span.start - skipped.saved as u32 })
+        if self.peek() != Some(b'"') {
+            return Err(self.error("expected a string"));
+        }
+        self.quoted()
+    }
+
+    /// Reads a whole number of at most 18 digits, where one comes next; else stands where it stood.
+    #[inline]
+    pub fn whole_number(&mut self) -> Option<u64> {
+        self.space();
+        let digits = |byte: &u8| byte.is_ascii_digit();
+        let rest = &self.text.as_bytes()[self.at..];
+        let length = rest.iter().take(19).take_while(|byte| digits(byte)).count();
+        let is_whole =
+            matches!(rest.get(length), None | Some(b',' | b'}' | b']' | b' ' | b'\n' | b'\t' | b'\r'));
+        if !(1..=18).contains(&length) || !is_whole || (length > 1 && rest[0] == b'0') {
+            return None;
+        }
+        self.at += length;
+        Some(rest[..length].iter().fold(0, |number, digit| number * 10 + u64::from(digit - b'0')))
     }
 
     /// Reads `true` or `false`.
@@ -104,22 +120,11 @@ impl<'a> Cursor<'a> {
     pub fn skip(&mut self) -> Result<Span> {
         self.space();
         let start = self.at;
-        let floor = self.depth;
-        let mut objects: u64 = 0; // one bit for each level opened here: is it an object?
-        loop {
-            let opened = match self.peek() {
-                Some(b'"') => self.string().map(|_| false)?,
-                Some(b'{') => self.open_in(&mut objects, true)?,
-                Some(b'[') => self.open_in(&mut objects, false)?,
-                _ => self.scalar().map(|()| false)?,
-            };
-            if opened {
-                continue;
-            }
-            if self.close_in(&mut objects, floor)? {
-                return Ok(Span::new(start, self.at));
-            }
+        match self.peek() {
+            Some(b'{' | b'[') => self.nested()?,
+            _ => self.flat()?,
         }
+        Ok(Span::new(start, self.at))
     }
 
     /// Checks that nothing but white space follows.
@@ -128,7 +133,23 @@ impl<'a> Cursor<'a> {
         if self.at == self.text.len() { Ok(()) } else { Err(self.error("expected the end of the body")) }
     }
 
-    /// Opens a level inside [`Cursor::skip`]; false where it was empty and is closed again.
+    /// Skips an object or an array.
+    fn nested(&mut self) -> Result<()> {
+        let floor = self.depth;
+        let mut objects: u64 = 0; // one bit for each level opened here: is it an object?
+        loop {
+            let opened = match self.peek() {
+                Some(b'{') => self.open_in(&mut objects, true)?,
+                Some(b'[') => self.open_in(&mut objects, false)?,
+                _ => self.flat().map(|()| false)?,
+            };
+            if !opened && self.close_in(&mut objects, floor)? {
+                return Ok(());
+            }
+        }
+    }
+
+    /// Opens a level inside [`Cursor::nested`]; false where it was empty and is closed again.
     fn open_in(&mut self, objects: &mut u64, object: bool) -> Result<bool> {
         let (open, close) = if object { (b'{', b'}') } else { (b'[', b']') };
         self.open(open, "expected a value")?;
@@ -141,12 +162,13 @@ impl<'a> Cursor<'a> {
         *objects = *objects << 1 | u64::from(object);
         if object {
             self.key()?;
+            self.space();
         }
-        self.space();
         Ok(true)
     }
 
-    /// After a value inside [`Cursor::skip`]: closes levels until a comma; true when all are closed.
+    /// After a value inside [`Cursor::nested`]: closes levels until a comma; true when all are closed.
+    #[inline]
     fn close_in(&mut self, objects: &mut u64, floor: u32) -> Result<bool> {
         while self.depth > floor {
             self.space();
@@ -180,6 +202,7 @@ impl<'a> Cursor<'a> {
         Ok(())
     }
 
+    #[inline]
     fn key(&mut self) -> Result<Text> {
         let key = self.string()?;
         self.space();
@@ -187,14 +210,27 @@ impl<'a> Cursor<'a> {
         Ok(key)
     }
 
-    fn scalar(&mut self) -> Result<()> {
+    /// Skips a value that holds no others.
+    #[inline]
+    fn flat(&mut self) -> Result<()> {
         match self.peek() {
+            Some(b'"') => self.quoted().map(drop),
+            Some(b'-' | b'0'..=b'9') => self.number(),
+            Some(b'n') => self.literal("null"),
             Some(b't') => self.literal("true"),
             Some(b'f') => self.literal("false"),
-            Some(b'n') => self.literal("null"),
-            Some(b'-' | b'0'..=b'9') => self.number(),
             _ => Err(self.error("expected a value")),
         }
+    }
+
+    /// Reads the string whose opening quote is next.
+    #[inline]
+    fn quoted(&mut self) -> Result<Text> {
+        let start = self.at + 1;
+        let skipped = skip_string(self.text.as_bytes(), start)?;
+        self.at = skipped.end + 1;
+        let span = Span::new(start, skipped.end);
+        Ok(Text { span, decoded_len: span.end - span.start - skipped.saved as u32 })
     }
 
     fn literal(&mut self, word: &'static str) -> Result<()> {
@@ -235,6 +271,7 @@ impl<'a> Cursor<'a> {
         if self.at == start { Err(self.error("expected a digit")) } else { Ok(()) }
     }
 
+    #[inline]
     fn expect(&mut self, byte: u8, reason: &'static str) -> Result<()> {
         if self.peek() != Some(byte) {
             return Err(self.error(reason));
@@ -243,16 +280,23 @@ impl<'a> Cursor<'a> {
         Ok(())
     }
 
+    /// Most values follow at once.
+    #[inline]
     fn space(&mut self) {
-        while matches!(self.peek(), Some(b' ' | b'\n' | b'\t' | b'\r')) {
+        while let Some(byte) = self.peek()
+            && byte <= b' '
+            && matches!(byte, b' ' | b'\n' | b'\t' | b'\r')
+        {
             self.at += 1;
         }
     }
 
+    #[inline]
     fn peek(&self) -> Option<u8> {
         self.text.as_bytes().get(self.at).copied()
     }
 
+    #[cold]
     fn error(&self, reason: &'static str) -> SyntaxError {
         let reason = if self.at >= self.text.len() { "the body ends too early" } else { reason };
         SyntaxError { offset: self.at, reason }
@@ -261,6 +305,7 @@ impl<'a> Cursor<'a> {
 
 impl Members {
     /// Returns the next key, decoded, so that an escaped spelling cannot hide it; `None` after the last one.
+    #[inline]
     pub fn next<'a>(&mut self, cursor: &mut Cursor<'a>) -> Result<Option<Cow<'a, str>>> {
         if !step(cursor, &mut self.first, b'}', "expected , or }")? {
             return Ok(None);
@@ -272,11 +317,13 @@ impl Members {
 
 impl Items {
     /// Says whether another item comes.
+    #[inline]
     pub fn next(&mut self, cursor: &mut Cursor<'_>) -> Result<bool> {
         step(cursor, &mut self.first, b']', "expected , or ]")
     }
 }
 
+#[inline]
 fn step(cursor: &mut Cursor<'_>, first: &mut bool, close: u8, reason: &'static str) -> Result<bool> {
     cursor.space();
     if cursor.peek() == Some(close) {

@@ -1,9 +1,10 @@
-//! Where does a string end? Alone in its file, because this loop sees nearly every byte of a prompt: a version for
-//! wider registers, chosen at run time, would replace this function and nothing else.
+//! Where does a string end?
 
 use super::SyntaxError;
+use super::block::{BLOCK, specials};
 
 /// A string that was skipped.
+#[derive(Debug, PartialEq, Eq)]
 pub(super) struct Skipped {
     /// Position of the closing quote.
     pub(super) end: usize,
@@ -11,84 +12,86 @@ pub(super) struct Skipped {
     pub(super) saved: usize,
 }
 
-/// Skips a string whose opening quote stands before `at`: 16 bytes at a time over plain text, 8 near what is special.
+type Result<T> = std::result::Result<T, SyntaxError>;
+
+/// Skips a string whose opening quote stands before `at`, a block at a time. Most strings are keys that end within the
+/// first block; code has an escape in nearly every block, so that what is special in a block is taken bit by bit.
 #[inline]
-pub(super) fn skip_string(bytes: &[u8], at: usize) -> Result<Skipped, SyntaxError> {
-    let mut at = at;
-    let mut saved = 0;
-    loop {
-        at = next_special(bytes, at);
-        match bytes.get(at) {
-            Some(b'"') => return Ok(Skipped { end: at, saved }),
-            Some(b'\\') => {
-                let (length, decoded) = escape(bytes, at)?;
-                at += length;
-                saved += length - decoded;
-            }
-            Some(_) => return Err(SyntaxError { offset: at, reason: "control character in a string" }),
-            None => return Err(SyntaxError { offset: at, reason: "string without an end" }),
+pub(super) fn skip_string(bytes: &[u8], at: usize) -> Result<Skipped> {
+    if let Some(block) = block(bytes, at) {
+        let hits = specials(block);
+        let end = at + hits.trailing_zeros() as usize;
+        if hits != 0 && bytes.get(end) == Some(&b'"') {
+            return Ok(Skipped { end, saved: 0 });
         }
     }
+    skip_long(bytes, at)
 }
 
-/// Finds the next quote, backslash or control character; the length of `bytes` where there is none. Most strings are
-/// keys that end within the first two blocks: setting out for the long way would cost more than they do.
-#[inline]
-fn next_special(bytes: &[u8], mut at: usize) -> usize {
-    for _ in 0..2 {
-        let Some(block) = bytes.get(at..).and_then(|rest| rest.first_chunk::<8>()) else { break };
-        let hits = specials(u64::from_le_bytes(*block));
-        if hits != 0 {
-            return at + hits.trailing_zeros() as usize / 8;
-        }
-        at += 8;
-    }
-    far_special(bytes, at)
+fn block(bytes: &[u8], at: usize) -> Option<&[u8; BLOCK]> {
+    bytes.get(at..)?.first_chunk()
 }
 
-/// The same for what lies further away.
 #[inline(never)]
-fn far_special(bytes: &[u8], mut at: usize) -> usize {
-    while let Some(block) = bytes.get(at..).and_then(|rest| rest.first_chunk::<16>()) {
-        if has_special(block) {
-            break;
+fn skip_long(bytes: &[u8], mut at: usize) -> Result<Skipped> {
+    let mut saved = 0;
+    while let Some(block) = block(bytes, at) {
+        let mut hits = specials(block);
+        let mut next = BLOCK;
+        while hits != 0 {
+            let hit = at + hits.trailing_zeros() as usize;
+            if bytes[hit] != b'\\' {
+                return end(bytes, hit, saved);
+            }
+            let (length, decoded) = escape(bytes, hit)?;
+            saved += length - decoded;
+            let after = hit + length - at;
+            if after >= BLOCK {
+                next = after;
+                break;
+            }
+            hits &= u32::MAX << after;
         }
-        at += 16;
+        at += next;
     }
-    while let Some(block) = bytes.get(at..).and_then(|rest| rest.first_chunk::<8>()) {
-        let hits = specials(u64::from_le_bytes(*block));
-        if hits != 0 {
-            return at + hits.trailing_zeros() as usize / 8;
+    skip_tail(bytes, at, saved)
+}
+
+/// The last bytes of a body, one by one.
+fn skip_tail(bytes: &[u8], mut at: usize, mut saved: usize) -> Result<Skipped> {
+    while let Some(&byte) = bytes.get(at) {
+        match byte {
+            b'\\' => {
+                let (length, decoded) = escape(bytes, at)?;
+                saved += length - decoded;
+                at += length;
+            }
+            b'"' | 0..0x20 => return end(bytes, at, saved),
+            _ => at += 1,
         }
-        at += 8;
     }
-    let tail = bytes.get(at..).unwrap_or_default();
-    at + tail.iter().position(|&byte| is_special(byte)).unwrap_or(tail.len())
+    Err(SyntaxError { offset: at, reason: "string without an end" })
 }
 
-/// Without an early return, so that the compiler makes it a few wide comparisons.
-fn has_special(block: &[u8; 16]) -> bool {
-    block.iter().fold(0, |found, &byte| found | u8::from(is_special(byte))) != 0
+/// Whether a string with this text has no escapes.
+pub(super) fn is_plain(text: &[u8]) -> bool {
+    let (blocks, tail) = text.as_chunks();
+    blocks.iter().all(|block| specials(block) == 0)
+        && tail.iter().all(|byte| !matches!(byte, b'"' | b'\\' | 0..0x20))
 }
 
-fn is_special(byte: u8) -> bool {
-    (byte == b'"') | (byte == b'\\') | (byte < 0x20)
-}
-
-/// Marks special bytes by their top bit. Above the lowest mark there may be false ones (the borrow runs upwards);
-/// the lowest is always right, and it is the only one that is looked at.
-fn specials(block: u64) -> u64 {
-    const ONES: u64 = 0x0101_0101_0101_0101;
-    const TOPS: u64 = 0x8080_8080_8080_8080;
-    let zeros = |x: u64| x.wrapping_sub(ONES) & !x;
-    let quotes = zeros(block ^ (ONES * b'"' as u64));
-    let backslashes = zeros(block ^ (ONES * b'\\' as u64));
-    let controls = block.wrapping_sub(ONES * 0x20) & !block;
-    (quotes | backslashes | controls) & TOPS
+/// What stands at `at` ends the string: as it should, or because it may not stand there.
+fn end(bytes: &[u8], at: usize, saved: usize) -> Result<Skipped> {
+    if bytes[at] == b'"' {
+        Ok(Skipped { end: at, saved })
+    } else {
+        Err(SyntaxError { offset: at, reason: "control character in a string" })
+    }
 }
 
 /// Returns the raw and the decoded length of the escape at `at`. Half of a surrogate pair counts as two bytes.
-fn escape(bytes: &[u8], at: usize) -> Result<(usize, usize), SyntaxError> {
+#[inline]
+fn escape(bytes: &[u8], at: usize) -> Result<(usize, usize)> {
     match bytes.get(at + 1) {
         Some(b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't') => Ok((2, 1)),
         Some(b'u') => match hex4(bytes, at + 2) {
@@ -106,4 +109,33 @@ fn escape(bytes: &[u8], at: usize) -> Result<(usize, usize), SyntaxError> {
 pub(super) fn hex4(bytes: &[u8], at: usize) -> Option<u16> {
     let digits = bytes.get(at..at + 4)?;
     digits.iter().try_fold(0, |value, &byte| Some(value << 4 | (byte as char).to_digit(16)? as u16))
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// Text in which quotes, escapes and control characters stand close together, or far apart.
+    fn text() -> impl Strategy<Value = Vec<u8>> {
+        let piece = prop_oneof![
+            8 => "[a-z é🚂]{0,40}".prop_map(String::into_bytes),
+            4 => proptest::sample::select(vec![r"\n", r"\\", r#"\""#, r"\u00e9", r"\ud83d", r"\u20ac"])
+                .prop_map(|escape| escape.as_bytes().to_vec()),
+            1 => proptest::sample::select(vec!["\"", "\\", "\\x", "\\u12", "\n", "\u{1f}"])
+                .prop_map(|end| end.as_bytes().to_vec()),
+        ];
+        proptest::collection::vec(piece, 0..12).prop_map(|pieces| pieces.concat())
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { cases: 2000, failure_persistence: None, ..ProptestConfig::default() })]
+
+        #[test]
+        fn block_by_block_is_as_byte_by_byte(text in text(), at in 0usize..3) {
+            let at = at.min(text.len());
+            prop_assert_eq!(skip_string(&text, at), skip_tail(&text, at, 0));
+        }
+    }
 }

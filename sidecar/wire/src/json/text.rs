@@ -39,6 +39,7 @@ impl Text {
     }
 
     /// The same from the text that was scanned: its slices need no check.
+    #[inline]
     pub(super) fn decode_str(self, text: &str) -> Cow<'_, str> {
         let raw = &text[self.span.range()];
         if self.has_escapes() { Cow::Owned(decode(raw)) } else { Cow::Borrowed(raw) }

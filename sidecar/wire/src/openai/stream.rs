@@ -99,7 +99,7 @@ pub struct StreamWatch {
 enum Verdict {
     Keep,
     Drop,
-    Replace(Box<Spliced>),
+    Replace(Spliced),
 }
 
 impl StreamWatch {
@@ -223,9 +223,7 @@ impl StreamWatch {
         }
         let cost = chunk.usage.reported.known().and_then(|usage| price(&usage));
         match (cost, payload.offset) {
-            (Some(cost), Some(offset)) => {
-                Verdict::Replace(annotate(event, offset, &chunk.usage, cost).into())
-            }
+            (Some(cost), Some(offset)) => Verdict::Replace(annotate(event, offset, &chunk.usage, cost)),
             _ => Verdict::Keep,
         }
     }

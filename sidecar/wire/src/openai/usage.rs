@@ -128,6 +128,9 @@ fn details(cursor: &mut Cursor<'_>, counts: &mut Counts) -> Result<(), SyntaxErr
 }
 
 fn count(cursor: &mut Cursor<'_>) -> Result<Count, SyntaxError> {
+    if let Some(number) = cursor.whole_number() {
+        return Ok(if number <= PLAUSIBLE { Count::Of(number) } else { Count::Absurd });
+    }
     let kind = cursor.kind()?;
     let span = cursor.skip()?;
     let number = cursor.text()[span.range()].parse::<u64>().ok().filter(|number| *number <= PLAUSIBLE);

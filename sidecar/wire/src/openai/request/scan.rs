@@ -47,33 +47,37 @@ impl Seen {
     }
 }
 
-/// The top-level keys that we act on.
-const KEYS: [&str; 12] = [
-    "model",
-    "messages",
-    "stream",
-    "stream_options",
-    "max_tokens",
-    "max_completion_tokens",
-    "n",
-    "user",
-    "tools",
-    "functions",
-    "response_format",
-    "web_search_options",
-];
+/// The top-level keys that we act on, each with its bit in [`Seen`].
+fn known(key: &str) -> Option<(u32, &'static str)> {
+    Some(match key {
+        "model" => (0, "model"),
+        "messages" => (MESSAGES, "messages"),
+        "stream" => (2, "stream"),
+        "stream_options" => (3, "stream_options"),
+        "max_tokens" => (4, "max_tokens"),
+        "max_completion_tokens" => (5, "max_completion_tokens"),
+        "n" => (6, "n"),
+        "user" => (7, "user"),
+        "tools" => (8, "tools"),
+        "functions" => (9, "functions"),
+        "response_format" => (10, "response_format"),
+        "web_search_options" => (11, "web_search_options"),
+        _ => return None,
+    })
+}
+
+const MESSAGES: u32 = 1;
 
 impl Scan<'_> {
     fn request(&mut self) -> Result<()> {
         let mut members = self.cursor.members()?;
         self.fields.first_member = self.cursor.position();
         while let Some(key) = members.next(&mut self.cursor)? {
-            let Some(bit) = KEYS.iter().position(|known| *known == key) else {
+            let Some((bit, name)) = known(&key) else {
                 self.cursor.skip()?;
                 continue;
             };
-            let name = KEYS[bit];
-            self.seen.once(bit as u32, || name.into())?;
+            self.seen.once(bit, || name.into())?;
             self.member(name)?;
         }
         Ok(())
@@ -101,7 +105,7 @@ impl Scan<'_> {
         if self.fields.model_value.is_empty() {
             return Err(missing("model", "name a model, for instance \"auto\""));
         }
-        if self.seen.0 & 1 << 1 == 0 {
+        if self.seen.0 & 1 << MESSAGES == 0 {
             return Err(missing("messages", "send an array with at least one message"));
         }
         Ok(())
