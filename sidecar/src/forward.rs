@@ -51,6 +51,6 @@ pub(crate) async fn chat(
     drop(body);
     let draws = data.chance.borrow_mut().draws();
     let decided = decide(data, &plane, &chat, &parts.headers, began, draws)?;
-    let call = call::Call::begin(data, plane, id, &chat, &parts.headers, decided, began);
+    let call = Box::new(call::Call::begin(data, plane, id, &chat, &parts.headers, decided, began));
     carry::carry(call, &chat, &parts.headers, deadline).await
 }

@@ -6,8 +6,8 @@ use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
+use tokio::runtime::LocalOptions;
 use tokio::sync::{mpsc, oneshot, watch};
-use tokio::task::LocalSet;
 
 use crate::clock::Clock;
 use crate::config::Config;
@@ -138,10 +138,13 @@ fn spawn<T: Send + 'static>(
     start: impl AsyncFnOnce() -> Result<T, StartError> + Send + 'static,
 ) -> Result<(thread::JoinHandle<()>, T), StartError> {
     let (report, reported) = std::sync::mpsc::channel();
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let thread = thread::Builder::new().name(name.to_owned()).spawn(move || {
-        let tasks = LocalSet::new();
-        tasks.block_on(&runtime, async move {
+        let mut builder = tokio::runtime::Builder::new_current_thread();
+        let runtime = match builder.enable_all().build_local(LocalOptions::default()) {
+            Ok(runtime) => runtime,
+            Err(error) => return drop(report.send(Err(error.into()))),
+        };
+        runtime.block_on(async move {
             let started = start().await;
             let is_up = started.is_ok();
             if report.send(started).is_ok() && is_up {

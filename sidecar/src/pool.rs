@@ -100,9 +100,10 @@ impl Pool {
                     (idle, false)
                 }
                 None => {
-                    // Dialling has a limit of its own.
+                    // Dialling has a limit of its own. It is boxed because it is rare and large: every call would
+                    // carry the room for it.
                     on_connected(now + connect);
-                    let sender = self.dialer.dial(&self.origin, connect).await?;
+                    let sender = Box::pin(self.dialer.dial(&self.origin, connect)).await?;
                     on_connected(Instant::now());
                     (sender, true)
                 }

@@ -91,7 +91,7 @@ pub(super) async fn send(
             let (Parts { status, headers, .. }, body) = response.into_parts();
             Ok(Answer { candidate, status, headers, body, lease, since, arrived, limits })
         }
-        Ok(Ok((response, lease))) => Err(refused(call, response, lease, limits, deadline).await),
+        Ok(Ok((response, lease))) => Err(Box::pin(refused(call, response, lease, limits, deadline)).await),
     }
 }
 

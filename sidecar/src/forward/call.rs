@@ -45,6 +45,8 @@ pub(crate) struct Call {
     pub(super) asked: Asked,
     /// Time spent waiting for providers.
     pub(super) waited: Duration,
+    /// When the decision stood.
+    pub(super) decided: Instant,
     flight: Option<Flight>,
     began: Instant,
     day: Day,
@@ -113,7 +115,8 @@ impl Call {
     ) -> Self {
         let Decided { policy, decision } = decided;
         data.shared.in_flight.fetch_add(1, Relaxed);
-        data.shared.telemetry.decisions.observe(began.elapsed().as_secs_f64());
+        let now = Instant::now();
+        data.shared.telemetry.decisions.observe((now - began).as_secs_f64());
         let config = &plane.snapshot.policies[policy].config;
         let wants_cost = headers.get(X_ANNOTATE).is_some_and(|value| value == "body");
         steer(&plane.snapshot.policies[policy], &plane.policies[policy].live, &decision);
@@ -138,6 +141,7 @@ impl Call {
             charged: Charge::default(),
             asked,
             waited: Duration::ZERO,
+            decided: now,
             flight: None,
             began,
             ended: false,
@@ -168,8 +172,8 @@ impl Call {
     }
 
     /// Our own time: everything but waiting for providers.
-    pub(super) fn overhead(&self) -> Duration {
-        self.began.elapsed().saturating_sub(self.waited)
+    pub(super) fn overhead(&self, now: Instant) -> Duration {
+        (now - self.began).saturating_sub(self.waited)
     }
 
     /// An attempt holds its rights and is about to be sent.
@@ -243,11 +247,11 @@ impl Call {
     }
 
     /// The call is over. The first end stands.
-    pub(super) fn end(&mut self, end: End) {
+    pub(super) fn end(&mut self, end: End, now: Instant) {
         if std::mem::replace(&mut self.ended, true) {
             return;
         }
-        let took = self.began.elapsed();
+        let took = now - self.began;
         match end {
             End::Answered | End::Cut => self.count_answer(took),
             End::Failed(_) => {
@@ -327,10 +331,11 @@ impl Drop for Call {
         if self.ended {
             return;
         }
+        let now = Instant::now();
         if let Some(flight) = &self.flight {
             let settlement = if flight.sent.is_some() { Settlement::Abandoned } else { Settlement::NotSent };
-            self.land(settlement, TriedEnd::ClientGone, Signal::Neutral, Instant::now());
+            self.land(settlement, TriedEnd::ClientGone, Signal::Neutral, now);
         }
-        self.end(End::ClientGone);
+        self.end(End::ClientGone, now);
     }
 }

@@ -1,5 +1,7 @@
 //! The loop over attempts.
 
+use std::time::Instant;
+
 use http::{HeaderMap, Response};
 use pointsman_core::decide::Outcome;
 use pointsman_core::failover::{Next, next};
@@ -14,7 +16,7 @@ use crate::listen::error::CallError;
 
 /// Tries candidates until one answers or none is left.
 pub(super) async fn carry(
-    mut call: Call,
+    mut call: Box<Call>,
     chat: &ChatRequest,
     headers: &HeaderMap,
     deadline: Deadline,
@@ -23,12 +25,13 @@ pub(super) async fn carry(
         let error = exhausted::refused(&call, &refusal);
         return Err(give_up(call, error));
     }
+    let mut now = call.decided;
     loop {
-        let now = call.data.shared.clock.now();
-        let candidate = match what_next(&call, now) {
+        let candidate = match what_next(&call, call.data.shared.clock.millis(now)) {
             Next::Send { candidate, not_before } => {
+                let not_before = call.data.shared.clock.instant(not_before);
                 if not_before > now {
-                    tokio::time::sleep_until(call.data.shared.clock.instant(not_before).into()).await;
+                    Box::pin(tokio::time::sleep_until(not_before.into())).await;
                 }
                 candidate
             }
@@ -42,20 +45,20 @@ pub(super) async fn carry(
             Err(error) => return Err(give_up(call, error)),
         };
         let answered = match attempt::send(&mut call, candidate, chat, headers, &deadline).await {
-            Ok(answer) if call.asked.stream => match stream::hold(&mut call, answer, &deadline).await {
-                Ok(opening) => return Ok(stream::open(call, opening, deadline)),
-                Err(failure) => Err(failure),
-            },
+            Ok(answer) if call.asked.stream => {
+                match Box::pin(stream::hold(&mut call, answer, &deadline)).await {
+                    Ok(opening) => return Ok(stream::open(call, opening, deadline)),
+                    Err(failure) => Err(failure),
+                }
+            }
             Ok(answer) => whole::read(&mut call, answer, &deadline).await,
             Err(failure) => Err(failure),
         };
         match answered {
-            Ok(response) => {
-                call.end(End::Answered);
-                return Ok(response);
-            }
+            Ok(response) => return Ok(response),
             Err(failure) => call.fail(failure),
         }
+        now = Instant::now();
     }
 }
 
@@ -65,7 +68,7 @@ fn what_next(call: &Call, now: Millis) -> Next {
     next(&call.decision, &call.trail, &call.plane.snapshot, &health, now, jitter)
 }
 
-fn give_up(mut call: Call, error: CallError) -> CallError {
-    call.end(End::Failed(error.label));
+fn give_up(mut call: Box<Call>, error: CallError) -> CallError {
+    call.end(End::Failed(error.label), Instant::now());
     error
 }

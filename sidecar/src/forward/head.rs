@@ -1,5 +1,7 @@
 //! The headers of an answer.
 
+use std::time::Instant;
+
 use http::header::CONNECTION;
 use http::{HeaderMap, HeaderName, HeaderValue};
 use pointsman_config::money::Nano;
@@ -33,13 +35,15 @@ pub(super) enum Cost {
     Estimate(Option<Nano>),
 }
 
-/// Turns the provider's headers into those of our answer: `candidate` has answered, with `status`.
+/// Turns the provider's headers into those of our answer: `candidate` has answered, with `status`. Its length is still
+/// that of its own body.
 pub(super) fn answer(
     call: &Call,
     candidate: usize,
     status: u16,
     provider: HeaderMap,
     cost: Cost,
+    now: Instant,
 ) -> HeaderMap {
     let mut headers = provider;
     drop_hop(&mut headers);
@@ -57,7 +61,7 @@ pub(super) fn answer(
         }
         Cost::Estimate(None) => {}
     }
-    headers.insert(X_OVERHEAD, Line::default().millis(call.overhead()).header());
+    headers.insert(X_OVERHEAD, Line::default().millis(call.overhead(now)).header());
     if let Some(budget) = budget_state(call, candidate) {
         headers.insert(X_BUDGET, budget);
     }
@@ -110,12 +114,14 @@ fn reason(call: &Call, candidate: usize) -> HeaderValue {
 
 /// Removes what belongs to the provider's connection, its cookies, and what only we may say.
 fn drop_hop(headers: &mut HeaderMap) {
-    let named = if headers.contains_key(CONNECTION) { connection_names(headers) } else { SmallVec::new() };
-    let dropped: SmallVec<[HeaderName; 8]> = headers
-        .keys()
-        .filter(|name| is_dropped(name) || named.iter().any(|other| other == name.as_str()))
-        .cloned()
-        .collect();
+    let mut dropped: SmallVec<[HeaderName; 4]> = SmallVec::new();
+    for name in headers.keys().filter(|name| is_dropped(name)) {
+        dropped.push(name.clone());
+    }
+    if dropped.contains(&CONNECTION) {
+        let named = connection_names(headers);
+        named.iter().for_each(|name| drop(headers.remove(name.as_str())));
+    }
     for name in dropped {
         headers.remove(name);
     }
@@ -126,13 +132,13 @@ fn is_dropped(name: &HeaderName) -> bool {
     let name = name.as_str();
     match name.as_bytes()[0] {
         b'a' => name == "alt-svc",
-        b'c' => matches!(name, "content-length" | "connection"),
+        b'c' => name == "connection",
         b'k' => name == "keep-alive",
         b'p' => matches!(name, "proxy-authenticate" | "proxy-connection"),
         b's' => matches!(name, "set-cookie" | "set-cookie2"),
         b't' => matches!(name, "transfer-encoding" | "te" | "trailer"),
         b'u' => name == "upgrade",
-        b'x' => name == "x-request-id" || name.starts_with("x-pointsman-"),
+        b'x' => name.starts_with("x-pointsman-"),
         _ => false,
     }
 }

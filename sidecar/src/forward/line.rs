@@ -9,49 +9,80 @@ use smallvec::SmallVec;
 pub(super) struct Line(SmallVec<[u8; 128]>);
 
 impl Line {
+    /// What no header can carry becomes `?`: names of models may be any text.
     pub(super) fn text(&mut self, text: &str) -> &mut Self {
-        self.0.extend_from_slice(text.as_bytes());
+        let printable = |byte| if (b' '..=b'~').contains(&byte) { byte } else { b'?' };
+        self.0.extend(text.bytes().map(printable));
         self
     }
 
     pub(super) fn number(&mut self, number: u64) -> &mut Self {
-        self.digits(number, 1);
+        let mut digits = Digits::default();
+        digits.write(number, 1);
+        self.0.extend_from_slice(digits.as_slice());
         self
     }
 
     /// As `Nano` displays itself: exact, at least two decimals, no further zeros.
     pub(super) fn usd(&mut self, amount: Nano) -> &mut Self {
-        self.digits(amount.0 / 1_000_000_000, 1);
-        self.0.push(b'.');
-        self.digits(amount.0 % 1_000_000_000, 9);
-        let zeros = self.0.iter().rev().take(7).take_while(|digit| **digit == b'0').count();
-        self.0.truncate(self.0.len() - zeros);
+        let (whole, mut rest, mut places) = (amount.0 / 1_000_000_000, amount.0 % 1_000_000_000, 9);
+        while places > 2 && rest.is_multiple_of(10) {
+            (rest, places) = (rest / 10, places - 1);
+        }
+        let mut digits = Digits::default();
+        digits.write(rest, places);
+        digits.point();
+        digits.write(whole, 1);
+        self.0.extend_from_slice(digits.as_slice());
         self
     }
 
     /// Milliseconds with one decimal.
     pub(super) fn millis(&mut self, time: std::time::Duration) -> &mut Self {
         let tenths = u64::try_from((time.as_micros() + 50) / 100).unwrap_or(u64::MAX);
-        self.number(tenths / 10).text(".").number(tenths % 10)
+        let mut digits = Digits::default();
+        digits.write(tenths % 10, 1);
+        digits.point();
+        digits.write(tenths / 10, 1);
+        self.0.extend_from_slice(digits.as_slice());
+        self
     }
 
-    /// What no header can carry becomes `?`: names of models may be any text.
     pub(super) fn header(&mut self) -> HeaderValue {
-        for byte in &mut self.0 {
-            *byte = if (b' '..=b'~').contains(byte) { *byte } else { b'?' };
-        }
         HeaderValue::from_bytes(&self.0).expect("visible ASCII only")
     }
+}
 
-    fn digits(&mut self, mut number: u64, at_least: usize) {
-        let mut digits = [b'0'; 20];
-        let mut start = digits.len();
-        while number > 0 || digits.len() - start < at_least {
-            start -= 1;
-            digits[start] = b'0' + (number % 10) as u8;
+/// Digits, written from the last to the first: a number of 64 bits with a point fits.
+struct Digits {
+    bytes: [u8; 32],
+    start: usize,
+}
+
+impl Default for Digits {
+    fn default() -> Self {
+        Self { bytes: [b'0'; 32], start: 32 }
+    }
+}
+
+impl Digits {
+    /// Puts a number before what is there, with zeros before it up to a length.
+    fn write(&mut self, mut number: u64, at_least: usize) {
+        let end = self.start;
+        while number > 0 || end - self.start < at_least {
+            self.start -= 1;
+            self.bytes[self.start] = b'0' + (number % 10) as u8;
             number /= 10;
         }
-        self.0.extend_from_slice(&digits[start..]);
+    }
+
+    fn point(&mut self) {
+        self.start -= 1;
+        self.bytes[self.start] = b'.';
+    }
+
+    fn as_slice(&self) -> &[u8] {
+        &self.bytes[self.start..]
     }
 }
 

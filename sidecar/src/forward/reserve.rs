@@ -50,7 +50,7 @@ impl Call {
             };
             match self.reserve_once(candidate) {
                 Err(Lost { more_coming: true, .. }) => {
-                    let waited = tokio::time::timeout(RIGHTS_WITHIN, wait(self)).await;
+                    let waited = Box::pin(tokio::time::timeout(RIGHTS_WITHIN, wait(self))).await;
                     waited.unwrap_or_else(|_| self.reserve_once(candidate))
                 }
                 done => done,

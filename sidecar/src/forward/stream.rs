@@ -6,7 +6,7 @@ use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use http::header::{CONTENT_ENCODING, CONTENT_TYPE};
+use http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE};
 use http::{HeaderMap, Response, StatusCode};
 use http_body_util::BodyExt;
 use hyper::body::{Body, Incoming};
@@ -54,7 +54,7 @@ struct Flow {
 
 /// The body of a streamed answer.
 pub(crate) struct ChatStream {
-    call: Call,
+    call: Box<Call>,
     flow: Flow,
     deadline: Deadline,
     over: bool,
@@ -98,10 +98,11 @@ pub(super) async fn hold(call: &mut Call, answer: Answer, deadline: &Deadline) -
 }
 
 /// The response whose body is the stream. From here on no other candidate answers.
-pub(super) fn open(call: Call, opening: Opening, deadline: Deadline) -> Response<Outgoing> {
+pub(super) fn open(call: Box<Call>, opening: Opening, deadline: Deadline) -> Response<Outgoing> {
     let Opening { candidate, status, headers, flow } = opening;
     let estimate = head::Cost::Estimate(call.decision.considered[candidate].expected_cost);
-    let headers = head::answer(&call, candidate, status.as_u16(), headers, estimate);
+    let mut headers = head::answer(&call, candidate, status.as_u16(), headers, estimate, Instant::now());
+    headers.remove(CONTENT_LENGTH);
     let stream = ChatStream { call, flow, deadline, over: false };
     let mut response = Response::new(Outgoing::Stream(Box::new(stream)));
     *response.status_mut() = status;
@@ -242,8 +243,8 @@ impl ChatStream {
     }
 
     fn complete(&mut self) {
-        let settlement = self.flow.settlement(&self.call);
-        self.call.land(settlement, TriedEnd::Answered(200), Signal::Success, Instant::now());
+        let (settlement, now) = (self.flow.settlement(&self.call), Instant::now());
+        self.call.land(settlement, TriedEnd::Answered(200), Signal::Success, now);
         let seen = self.flow.watch.seen();
         if !seen.done {
             if self.call.asked.include_usage && seen.usage.known().is_none() {
@@ -253,15 +254,15 @@ impl ChatStream {
             }
             self.flow.pending.push_back(DONE);
         }
-        self.call.end(End::Answered);
+        self.call.end(End::Answered, now);
     }
 
     fn cut(&mut self, cut: &Cut) {
-        let settlement = self.flow.settlement(&self.call);
-        self.call.land(settlement, TriedEnd::Cut, Signal::Error, Instant::now());
+        let (settlement, now) = (self.flow.settlement(&self.call), Instant::now());
+        self.call.land(settlement, TriedEnd::Cut, Signal::Error, now);
         self.flow.pending.push_back(self.cut_event(cut));
         self.call.data.shared.telemetry.error("upstream_stream_cut");
-        self.call.end(End::Cut);
+        self.call.end(End::Cut, now);
     }
 
     fn cut_event(&self, cut: &Cut) -> Bytes {
@@ -286,12 +287,12 @@ impl Drop for ChatStream {
         if self.over {
             return;
         }
-        let settlement = self.flow.settlement(&self.call);
+        let (settlement, now) = (self.flow.settlement(&self.call), Instant::now());
         if self.flow.watch.is_whole() {
-            self.call.land(settlement, TriedEnd::Answered(200), Signal::Success, Instant::now());
-            return self.call.end(End::Answered);
+            self.call.land(settlement, TriedEnd::Answered(200), Signal::Success, now);
+            return self.call.end(End::Answered, now);
         }
-        self.call.land(settlement, TriedEnd::ClientGone, Signal::Neutral, Instant::now());
-        self.call.end(End::ClientGone);
+        self.call.land(settlement, TriedEnd::ClientGone, Signal::Neutral, now);
+        self.call.end(End::ClientGone, now);
     }
 }

@@ -1,10 +1,13 @@
 //! An answer that comes in one piece: read to its end, settled, then passed on.
 
+use std::future::poll_fn;
+use std::pin::Pin;
+use std::task::Poll;
 use std::time::Instant;
 
 use bytes::{Bytes, BytesMut};
 use http::Response;
-use http::header::CONTENT_ENCODING;
+use http::header::{CONTENT_ENCODING, CONTENT_LENGTH};
 use http_body_util::BodyExt;
 use hyper::body::{Body, Incoming};
 use pointsman_core::account::Settlement;
@@ -15,7 +18,7 @@ use pointsman_wire::estimate;
 use pointsman_wire::openai::response::ChatResponse;
 
 use super::attempt::{Answer, Limits};
-use super::call::{Call, TriedEnd};
+use super::call::{Call, End, TriedEnd};
 use super::head;
 use crate::body::{Outgoing, Pieces};
 use crate::deadline::Deadline;
@@ -23,15 +26,14 @@ use crate::deadline::Deadline;
 /// A larger answer is no chat completion.
 const ANSWER_AT_MOST: usize = 32 * 1024 * 1024;
 
-/// Reads the answer, settles the attempt and renders the response.
+/// Reads the answer, settles the attempt, ends the call and renders the response.
 pub(super) async fn read(
     call: &mut Call,
     answer: Answer,
     deadline: &Deadline,
 ) -> Result<Response<Outgoing>, Failure> {
     let Answer { candidate, status, headers, body, lease, since: _, arrived, limits } = answer;
-    let read = collect(body, deadline, &limits, arrived).await;
-    let now = Instant::now();
+    let (read, now) = collect(body, deadline, &limits, arrived).await;
     call.waited += now - arrived;
     let body = read?;
     lease.release(now);
@@ -47,11 +49,18 @@ pub(super) async fn read(
         None => call.counted(estimate::tokens_of_bytes(body.len() as u64)),
     };
     call.land(settlement, TriedEnd::Answered(status.as_u16()), Signal::Success, now);
+    let length = body.len();
     let body = annotated(call, parsed, body);
+    let same_length = body.len == length;
     let cost = head::Cost::Exact(call.charged.cost);
     let mut response = Response::new(Outgoing::Whole(Pieces::from(body)));
     *response.status_mut() = status;
-    *response.headers_mut() = head::answer(call, candidate, status.as_u16(), headers, cost);
+    let now = Instant::now();
+    *response.headers_mut() = head::answer(call, candidate, status.as_u16(), headers, cost, now);
+    if !same_length {
+        response.headers_mut().remove(CONTENT_LENGTH);
+    }
+    call.end(End::Answered, now);
     Ok(response)
 }
 
@@ -62,28 +71,46 @@ fn annotated(call: &Call, parsed: Option<ChatResponse>, body: Bytes) -> Spliced 
     }
 }
 
-/// Reads a body; one that comes in one piece, the usual case, is not copied.
+/// Reads a body; one that comes in one piece, the usual case, is not copied. Also says when its end was there: what
+/// came with the head took no time.
 async fn collect(
+    body: Incoming,
+    deadline: &Deadline,
+    limits: &Limits,
+    arrived: Instant,
+) -> (Result<Bytes, Failure>, Instant) {
+    let mut at = arrived;
+    let read = pieces(body, deadline, limits, &mut at).await;
+    (read, at)
+}
+
+async fn pieces(
     mut body: Incoming,
     deadline: &Deadline,
     limits: &Limits,
-    mut at: Instant,
+    at: &mut Instant,
 ) -> Result<Bytes, Failure> {
     let mut first = Bytes::new();
     let mut rest = BytesMut::new();
     while !body.is_end_stream() {
-        let left = limits.total.saturating_duration_since(at);
-        let piece = match deadline.guard_within(limits.idle.min(left), body.frame()).await {
-            Err(_) => return Err(Failure::Timeout),
-            Ok(None) => break,
-            Ok(Some(Err(_))) => return Err(Failure::Reset),
-            Ok(Some(Ok(frame))) => frame.into_data().unwrap_or_default(),
+        let frame = match poll_fn(|cx| Poll::Ready(Pin::new(&mut body).poll_frame(cx))).await {
+            Poll::Ready(at_hand) => at_hand,
+            Poll::Pending => {
+                let left = limits.total.saturating_duration_since(*at);
+                let waited = deadline.guard_within(limits.idle.min(left), body.frame()).await;
+                *at = Instant::now();
+                waited.map_err(|_| Failure::Timeout)?
+            }
+        };
+        let piece = match frame {
+            None => break,
+            Some(Err(_)) => return Err(Failure::Reset),
+            Some(Ok(frame)) => frame.into_data().unwrap_or_default(),
         };
         if first.is_empty() && rest.is_empty() {
             first = piece;
             continue;
         }
-        at = Instant::now();
         if rest.is_empty() {
             rest.extend_from_slice(&std::mem::take(&mut first));
         }

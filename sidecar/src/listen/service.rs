@@ -21,7 +21,7 @@ pub(crate) async fn answer(data: &Rc<Data>, request: Request<Incoming>) -> Respo
     let id = RequestId::new(SystemTime::now(), &mut data.chance.borrow_mut());
     let answered = match (request.method(), request.uri().path()) {
         (&Method::POST, "/v1/chat/completions") => forward::chat(data, id, request).await,
-        _ => other(data, id, request).await,
+        _ => Box::pin(other(data, id, request)).await,
     };
     answered.unwrap_or_else(|error| {
         data.shared.telemetry.error(error.label);
