@@ -137,14 +137,15 @@ impl LimitLive {
             add(&self.used, need);
             return Ok(());
         }
-        let granted = self.granted();
-        let fits = |used: u64| used.checked_add(need).filter(|sum| *sum <= granted);
+        // What others in flight may still come to owe is not free either.
+        let (granted, owed) = (self.granted(), self.exposure.load(Relaxed).saturating_add(exposure));
+        let fits = |used: u64| used.checked_add(need).filter(|sum| sum.saturating_add(owed) <= granted);
         match self.used.fetch_update(Relaxed, Relaxed, fits) {
             Ok(_) => {
                 self.exposure.fetch_add(exposure, Relaxed);
                 Ok(())
             }
-            Err(used) => Err(self.refuse(used, need)),
+            Err(used) => Err(self.refuse(used, need.saturating_add(owed))),
         }
     }
 
