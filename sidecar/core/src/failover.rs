@@ -3,7 +3,8 @@
 //! | failure | same target again | next candidate |
 //! | --- | --- | --- |
 //! | not sent | at once, not counted | |
-//! | connect failed, timed out, an answer that cannot be understood | never | at once |
+//! | connect failed | never | at once, at another provider |
+//! | timed out, an answer that cannot be understood | never | at once |
 //! | connection reset, 500, 502 | once, after a back-off | then |
 //! | 503, 529, 504, 408 | only where none is left, after a back-off | at once |
 //! | 429 | only where none is left, after what it asked for, at most ten seconds | at once |
@@ -133,8 +134,15 @@ pub fn next(
     if trail.0.len() >= d.attempts as usize {
         return Next::Stop;
     }
+    let provider = |i: usize| snapshot.targets[d.considered[i].target].provider;
+    // Whoever could not be connected to is away with all its models.
+    let is_away = |i: usize| {
+        trail.0.iter().any(|a| a.failure == Failure::Connect && provider(a.candidate) == provider(i))
+    };
     let usable = |i: &usize| {
-        trail.0.iter().all(|a| a.candidate != *i) && health(d.considered[*i].target) == HealthRow::Healthy
+        trail.0.iter().all(|a| a.candidate != *i)
+            && !is_away(*i)
+            && health(d.considered[*i].target) == HealthRow::Healthy
     };
     let fallback = || d.plan.iter().copied().find(usable);
     let again =

@@ -45,7 +45,8 @@ fn play(failures: &[Failure], only_one: bool) -> Vec<(usize, u64)> {
 fn each_failure_leads_where_the_table_says() {
     use StatusClass::*;
     for (failure, with_fallback, alone) in [
-        (Failure::Connect, vec![(LARGE, 0), (MEDIUM, 0)], vec![(LARGE, 0)]),
+        // All three are models of one provider.
+        (Failure::Connect, vec![(LARGE, 0)], vec![(LARGE, 0)]),
         (Failure::Timeout, vec![(LARGE, 0), (MEDIUM, 0)], vec![(LARGE, 0)]),
         (Failure::BadAnswer, vec![(LARGE, 0), (MEDIUM, 0)], vec![(LARGE, 0)]),
         (Failure::NotSent, vec![(LARGE, 0), (LARGE, 0)], vec![(LARGE, 0), (LARGE, 0)]),
@@ -97,7 +98,7 @@ fn a_fallback_that_has_become_unhealthy_is_skipped() {
     let snapshot =
         world(PolicyConfig { objective: Objective::Quality, ..crate::decide::tests_support::policy() });
     let d = decision(&snapshot);
-    let trail = Trail(smallvec::smallvec![Attempt { candidate: 0, failure: Failure::Connect }]);
+    let trail = Trail(smallvec::smallvec![Attempt { candidate: 0, failure: Failure::Timeout }]);
     let open = HealthRow::CircuitOpen { errors: 5, until: Millis(10) };
     let health = |target: usize| if target == 1 { open } else { HealthRow::Healthy };
     assert_eq!(
@@ -105,4 +106,18 @@ fn a_fallback_that_has_become_unhealthy_is_skipped() {
         Next::Send { candidate: 2, not_before: Millis(0) }
     );
     assert_eq!(next(&d, &trail, &snapshot, &|_| open, Millis(0), 0.0), Next::Stop);
+}
+
+#[test]
+fn who_could_not_be_connected_to_is_skipped_with_all_its_models() {
+    let mut snapshot =
+        world(PolicyConfig { objective: Objective::Quality, ..crate::decide::tests_support::policy() });
+    let d = decision(&snapshot);
+    // The large and the medium model are at one provider, the small one is elsewhere.
+    snapshot.targets[2].provider = 1;
+    let mut trail = Trail(smallvec::smallvec![Attempt { candidate: LARGE, failure: Failure::Connect }]);
+    let step = |trail: &Trail| next(&d, trail, &snapshot, &|_| HealthRow::Healthy, Millis(0), 0.0);
+    assert_eq!(step(&trail), Next::Send { candidate: 2, not_before: Millis(0) });
+    trail.0.push(Attempt { candidate: 2, failure: Failure::Connect });
+    assert_eq!(step(&trail), Next::Stop);
 }
