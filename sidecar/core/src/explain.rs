@@ -36,7 +36,8 @@ impl Explainer<'_> {
             Reason::CredentialRejected { .. } => "its credential is refused".to_owned(),
             Reason::PriceUnknown => "its price is unknown and a budget counts money".to_owned(),
             Reason::InputUnbounded => {
-                "a strict budget counts it and the request draws on files or searches whose size is unknown"
+                "a strict budget counts it and nothing bounds what the request costs: it draws on files or \
+                 searches, or asks for a dearer service tier, audio or a prediction"
                     .to_owned()
             }
             Reason::TooDear => "costs more than the policy allows a call".to_owned(),

@@ -19,7 +19,8 @@ pub struct Facts<'a> {
     pub input_tokens: u64,
     /// A true upper bound of the input tokens: what is reserved.
     pub input_tokens_bound: u64,
-    /// Whether that bound holds: not when the request draws on what is kept elsewhere.
+    /// Whether that bound and the listed prices hold: not when the request draws on what is kept elsewhere, or asks for
+    /// what is billed otherwise.
     pub input_is_bounded: bool,
     /// The caller's cap on output tokens.
     pub max_output_tokens: Option<u64>,

@@ -133,7 +133,7 @@ fn facts<'a>(chat: &ChatRequest, model: &'a str, words: &'a Words<'a>) -> Facts<
         model,
         input_tokens: chat.input_tokens_estimate(),
         input_tokens_bound: chat.input_tokens_bound(),
-        input_is_bounded: chat.input_is_bounded(),
+        input_is_bounded: chat.is_bounded(),
         max_output_tokens: chat.max_output_tokens(),
         answers: chat.choices(),
         needs: Capabilities {

@@ -48,10 +48,10 @@ pub(super) fn build(
         model: Some(&known.model.provider_model),
         include_usage: true,
         max_tokens: call.decision.considered[candidate].step.write_cap,
-        max_tokens_field: match config.output_cap_field {
+        max_tokens_field: Some(match config.output_cap_field {
             OutputCapField::MaxTokens => MaxTokensField::MaxTokens,
             OutputCapField::MaxCompletionTokens => MaxTokensField::MaxCompletionTokens,
-        },
+        }),
     };
     let mut request = Request::new(Pieces::from(chat.splice(&edits)));
     *request.method_mut() = Method::POST;

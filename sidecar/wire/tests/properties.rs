@@ -64,13 +64,14 @@ proptest! {
     ) {
         let body = render(&value, pretty);
         let max_tokens_field = if older { MaxTokensField::MaxTokens } else { MaxTokensField::MaxCompletionTokens };
-        let edits = Edits { model: model.as_deref(), include_usage, max_tokens: limit, max_tokens_field };
+        let edits = Edits { model: model.as_deref(), include_usage, max_tokens: limit, max_tokens_field: Some(max_tokens_field) };
         let spliced = parse(&body).splice(&edits);
         // A short body is copied; only the slices of a long one tell what was shared.
         if body.len() > 4096 {
             for gap in gaps(&body, &spliced) {
                 let replaced: Value = serde_json::from_slice(gap).unwrap();
-                prop_assert!(fields_we_edit(&value).any(|field| *field == replaced), "{replaced}");
+                let spelt = replaced == "max_tokens" || replaced == "max_completion_tokens";
+                prop_assert!(spelt || fields_we_edit(&value).any(|field| *field == replaced), "{replaced}");
             }
         }
         let length = spliced.len;
@@ -114,7 +115,7 @@ fn swallow(bytes: Bytes) {
             model: Some("x"),
             include_usage: true,
             max_tokens: Some(1),
-            max_tokens_field: Default::default(),
+            max_tokens_field: Some(MaxTokensField::MaxTokens),
         };
         parse(&request.splice(&edits).into_bytes());
     }
@@ -169,11 +170,18 @@ fn edited(mut value: Value, edits: &Edits<'_>) -> Value {
         }
         value["stream_options"]["include_usage"] = true.into();
     }
-    let Some(limit) = edits.max_tokens else { return value };
     let spellings = ["max_tokens", "max_completion_tokens"];
+    let [right, wrong] = match edits.max_tokens_field {
+        Some(MaxTokensField::MaxCompletionTokens) => [spellings[1], spellings[0]],
+        _ => spellings,
+    };
+    if value.get(right).is_none() && !value[wrong].is_null() {
+        let given = value.as_object_mut().unwrap().remove(wrong).unwrap();
+        value[right] = given;
+    }
+    let Some(limit) = edits.max_tokens else { return value };
     if spellings.iter().all(|name| value[*name].is_null()) {
-        value[spellings[usize::from(edits.max_tokens_field == MaxTokensField::MaxCompletionTokens)]] =
-            limit.into();
+        value[right] = limit.into();
     }
     for name in spellings {
         if let Some(given) = value[name].as_u64() {

@@ -42,7 +42,7 @@ fn every_token_bound_holds_against_the_providers_own_count() {
         else {
             continue;
         };
-        if let (Some(usage), true) = (usage_of(&call), request.input_is_bounded()) {
+        if let (Some(usage), true) = (usage_of(&call), request.is_bounded()) {
             assert!(usage.0 <= request.input_tokens_bound(), "{name}: {usage:?}");
             assert!(request.input_tokens_estimate() <= request.input_tokens_bound(), "{name}");
         }

@@ -172,7 +172,8 @@ pub enum Reason {
     },
     /// Its price is unknown and a budget counts money.
     PriceUnknown,
-    /// The request draws on what is kept elsewhere, so that no bound of its tokens is known, and a strict budget counts it.
+    /// A strict budget counts it and no bound of what the request costs is known: it draws on what is kept elsewhere, or
+    /// asks for what is not billed by the listed prices.
     InputUnbounded,
     /// It costs more than the policy allows one call, or per token.
     TooDear,

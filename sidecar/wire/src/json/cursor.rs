@@ -22,6 +22,7 @@ pub struct Cursor<'a> {
     text: &'a str,
     at: usize,
     depth: u32,
+    key: Span,
 }
 
 /// Walks the members of an object: the value of each key must be consumed before the next key.
@@ -38,7 +39,7 @@ type Result<T> = std::result::Result<T, SyntaxError>;
 
 impl<'a> Cursor<'a> {
     pub fn new(text: &'a str) -> Self {
-        Cursor { text, at: 0, depth: 0 }
+        Cursor { text, at: 0, depth: 0, key: Span::default() }
     }
 
     pub fn text(&self) -> &'a str {
@@ -48,6 +49,11 @@ impl<'a> Cursor<'a> {
     /// Returns the position: after [`Cursor::kind`], where the value starts.
     pub fn position(&self) -> u32 {
         Span::new(self.at, self.at).start
+    }
+
+    /// Returns where the key stands that [`Members::next`] returned last, with its quotes.
+    pub fn key_span(&self) -> Span {
+        self.key
     }
 
     /// Returns the stretch from an earlier position to here.
@@ -311,6 +317,7 @@ impl Members {
             return Ok(None);
         }
         let key = cursor.key()?;
+        cursor.key = key.with_quotes();
         Ok(Some(key.decode_str(cursor.text)))
     }
 }

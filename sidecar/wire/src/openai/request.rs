@@ -55,7 +55,7 @@ struct Fields {
     messages: u32,
     images: u32,
     image_bytes: u64,
-    draws_from_elsewhere: bool,
+    is_unbounded: bool,
     texts: SmallVec<[MessageText; 8]>,
     text_bytes: u64,
 }
@@ -71,9 +71,10 @@ struct StreamOptions {
     include_usage: bool,
 }
 
-/// A token limit: where its value stands (`null` included), and the number.
+/// A token limit: where its key and its value stand (`null` included), and the number.
 #[derive(Clone, Copy, Debug, Default)]
 struct Limit {
+    key: Span,
     value: Option<Span>,
     tokens: Option<u64>,
 }
@@ -163,7 +164,7 @@ impl ChatRequest {
 
     /// Returns a number of input tokens that no tokenizer exceeds: one per byte of the body outside images (byte-level
     /// BPE emits at most one token per byte, and escapes only make the body longer), 16 per message, 64 per request,
-    /// 50 000 per image. It holds only where [`ChatRequest::input_is_bounded`].
+    /// 50 000 per image. It holds only where [`ChatRequest::is_bounded`].
     pub fn input_tokens_bound(&self) -> u64 {
         let fields = &self.fields;
         (self.body.len() as u64 - fields.image_bytes)
@@ -172,9 +173,10 @@ impl ChatRequest {
             + TOKENS_PER_REQUEST
     }
 
-    /// Is everything that costs input tokens inside the body? Not so where the request names a file or a recording that
-    /// is kept elsewhere, or lets the provider search the web.
-    pub fn input_is_bounded(&self) -> bool {
-        !self.fields.draws_from_elsewhere
+    /// Do the body's size, the caps and the listed prices bound what the call costs? Not so where the request names a
+    /// file or a recording that is kept elsewhere, lets the provider search the web, or asks for what is billed otherwise:
+    /// a faster service tier, spoken answers, a predicted answer (what is not used of it is billed as output).
+    pub fn is_bounded(&self) -> bool {
+        !self.fields.is_unbounded
     }
 }

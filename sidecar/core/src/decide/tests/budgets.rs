@@ -115,7 +115,8 @@ fn a_budget_that_only_counts_refuses_nothing() {
 #[test]
 fn a_strict_budget_refuses_what_nobody_can_bound() {
     let refused = "No candidate of policy shop/default can take this request: large, medium, small: \
-                   a strict budget counts it and the request draws on files or searches whose size is unknown.";
+                   a strict budget counts it and nothing bounds what the request costs: it draws on files or \
+                   searches, or asks for a dearer service tier, audio or a prediction.";
     for (enforcement, expected) in
         [(Enforcement::Strict, refused), (Enforcement::Hybrid, "small > medium > large: picked")]
     {

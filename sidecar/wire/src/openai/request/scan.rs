@@ -62,6 +62,9 @@ fn known(key: &str) -> Option<(u32, &'static str)> {
         "functions" => (9, "functions"),
         "response_format" => (10, "response_format"),
         "web_search_options" => (11, "web_search_options"),
+        "prediction" => (12, "prediction"),
+        "audio" => (13, "audio"),
+        "service_tier" => (14, "service_tier"),
         _ => return None,
     })
 }
@@ -96,7 +99,8 @@ impl Scan<'_> {
             "n" => self.choices(),
             "user" => self.string_or_null(|| name.into()).map(|user| self.fields.user = user),
             "response_format" => self.response_format(),
-            "web_search_options" => self.elsewhere(),
+            "web_search_options" | "prediction" | "audio" => self.unbounded(),
+            "service_tier" => self.service_tier(),
             _ => self.tools(name),
         }
     }
@@ -160,6 +164,7 @@ impl Scan<'_> {
     }
 
     fn limit(&mut self, name: &'static str) -> Result<Limit> {
+        let key = self.cursor.key_span();
         let kind = self.cursor.kind()?;
         let span = self.cursor.skip()?;
         let expected = "a whole number of tokens, 1 or more";
@@ -168,7 +173,7 @@ impl Scan<'_> {
             Kind::Number => Some(self.positive(span, name, expected)?),
             _ => return Err(RequestError::WrongType { field: name.into(), expected }),
         };
-        Ok(Limit { value: Some(span), tokens })
+        Ok(Limit { key, value: Some(span), tokens })
     }
 
     fn choices(&mut self) -> Result<()> {
@@ -198,10 +203,20 @@ impl Scan<'_> {
         }
     }
 
-    /// Skips a value which, unless it is null, brings in tokens that nobody can count here.
-    fn elsewhere(&mut self) -> Result<()> {
-        self.fields.draws_from_elsewhere |= self.cursor.kind()? != Kind::Null;
+    /// Skips a value which, unless it is null, brings in tokens that nobody can count here, or at prices that nobody
+    /// lists.
+    fn unbounded(&mut self) -> Result<()> {
+        self.fields.is_unbounded |= self.cursor.kind()? != Kind::Null;
         self.cursor.skip().map(drop).map_err(Into::into)
+    }
+
+    /// Listed are the prices of the usual tier; `flex` costs less.
+    fn service_tier(&mut self) -> Result<()> {
+        let tier = self.string_or_null(|| "service_tier".into())?;
+        let is_listed =
+            |tier: Text| ["auto", "default", "flex"].iter().any(|listed| tier.is(self.cursor.text(), listed));
+        self.fields.is_unbounded |= !tier.is_none_or(is_listed);
+        Ok(())
     }
 
     fn tools(&mut self, name: &'static str) -> Result<()> {

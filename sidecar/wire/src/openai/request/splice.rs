@@ -1,4 +1,4 @@
-//! What we change in a request on its way: four fields, everything else byte for byte.
+//! What we change in a request on its way: a few fields, everything else byte for byte.
 
 use super::{ChatRequest, Limit};
 use crate::body::{Spliced, Splicer};
@@ -13,8 +13,8 @@ pub struct Edits<'a> {
     pub include_usage: bool,
     /// The highest number of output tokens. A lower limit of the caller stays.
     pub max_tokens: Option<u64>,
-    /// How the limit is spelt where the caller gave none.
-    pub max_tokens_field: MaxTokensField,
+    /// How the provider spells the limit; the caller's is spelt so too, where there is one of them only.
+    pub max_tokens_field: Option<MaxTokensField>,
 }
 
 /// The two spellings of the output limit. OpenAI's reasoning models refuse the older, other servers know only that.
@@ -23,6 +23,15 @@ pub enum MaxTokensField {
     MaxTokens,
     #[default]
     MaxCompletionTokens,
+}
+
+impl MaxTokensField {
+    fn name(self) -> &'static str {
+        match self {
+            Self::MaxTokens => "max_tokens",
+            Self::MaxCompletionTokens => "max_completion_tokens",
+        }
+    }
 }
 
 impl ChatRequest {
@@ -35,8 +44,11 @@ impl ChatRequest {
         if edits.include_usage && self.fields.stream {
             self.ask_for_usage(&mut splicer);
         }
+        if let Some(field) = edits.max_tokens_field {
+            self.spell_limit(&mut splicer, field);
+        }
         if let Some(limit) = edits.max_tokens {
-            self.limit_output(&mut splicer, limit, edits.max_tokens_field);
+            self.limit_output(&mut splicer, limit, edits.max_tokens_field.unwrap_or_default());
         }
         splicer.apply(&self.body)
     }
@@ -56,9 +68,22 @@ impl ChatRequest {
         }
     }
 
+    /// Servers that know one spelling ignore the other, or refuse it. With both, the caller has seen to it.
+    fn spell_limit(&self, splicer: &mut Splicer, field: MaxTokensField) {
+        let (given, other) = match field {
+            MaxTokensField::MaxTokens => (self.fields.max_completion_tokens, self.fields.max_tokens),
+            MaxTokensField::MaxCompletionTokens => {
+                (self.fields.max_tokens, self.fields.max_completion_tokens)
+            }
+        };
+        if given.tokens.is_some() && other.value.is_none() {
+            splicer.replace(given.key, |out| write_string(out, field.name()));
+        }
+    }
+
     fn limit_output(&self, splicer: &mut Splicer, limit: u64, field: MaxTokensField) {
         let given = [self.fields.max_tokens, self.fields.max_completion_tokens];
-        for Limit { value, tokens } in given {
+        for Limit { value, tokens, key: _ } in given {
             if let (Some(value), Some(tokens)) = (value, tokens)
                 && tokens > limit
             {
@@ -68,13 +93,13 @@ impl ChatRequest {
         if given.iter().any(|given| given.tokens.is_some()) {
             return;
         }
-        let (name, given) = match field {
-            MaxTokensField::MaxTokens => ("max_tokens", given[0]),
-            MaxTokensField::MaxCompletionTokens => ("max_completion_tokens", given[1]),
+        let given = match field {
+            MaxTokensField::MaxTokens => given[0],
+            MaxTokensField::MaxCompletionTokens => given[1],
         };
         match given.value {
             Some(null) => splicer.replace(null, |out| out.extend(limit.to_string().as_bytes())),
-            None => self.insert_member(splicer, format!("\"{name}\":{limit}").as_bytes()),
+            None => self.insert_member(splicer, format!("\"{}\":{limit}", field.name()).as_bytes()),
         }
     }
 

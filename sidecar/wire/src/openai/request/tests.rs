@@ -46,7 +46,7 @@ fn reads_everything_that_decides() {
     assert_eq!(request.choices(), 2);
     assert_eq!(request.user().as_deref(), Some("ann"));
     assert!(request.has_tools() && request.has_images() && request.wants_json_schema());
-    assert!(request.input_is_bounded());
+    assert!(request.is_bounded());
     assert_eq!(request.message_count(), 5);
     let last = "second \"line\"\n\u{1f682}";
     assert_eq!(request.last_user_text(), last);
@@ -103,7 +103,7 @@ fn input_tokens_are_guessed_below_a_bound_that_counts_images_apart() {
 fn what_is_kept_elsewhere_or_searched_for_has_no_bound() {
     for part in [r#"{"type":"file","file":{"file_id":"f"}}"#, r#"{"file":1}"#, r#"{"type":null}"#] {
         let body = format!(r#"{{"model":"m","messages":[{{"role":"user","content":[{part}]}}]}}"#);
-        assert!(!parse(&body).input_is_bounded(), "{part}");
+        assert!(!parse(&body).is_bounded(), "{part}");
     }
     let hello = r#""role":"user","content":"hi""#;
     for (message, members, bounded) in [
@@ -114,7 +114,7 @@ fn what_is_kept_elsewhere_or_searched_for_has_no_bound() {
         (r#","audio":{"id":"audio_1"}"#, "", false),
     ] {
         let body = format!(r#"{{"model":"m","messages":[{{{hello}{message}}}]{members}}}"#);
-        assert_eq!(parse(&body).input_is_bounded(), bounded, "{body}");
+        assert_eq!(parse(&body).is_bounded(), bounded, "{body}");
     }
 }
 
@@ -287,10 +287,10 @@ fn edits_touch_only_what_they_name() {
 
 #[test]
 fn a_limit_is_clamped_in_the_callers_spelling_and_injected_in_the_providers() {
-    let limit = |max_tokens_field| Edits { max_tokens: Some(50), max_tokens_field, ..Edits::default() };
+    let limit = |field| Edits { max_tokens: Some(50), max_tokens_field: Some(field), ..Edits::default() };
     for (before, field, after) in [
-        (r#""max_tokens":100"#, MaxTokensField::MaxCompletionTokens, r#""max_tokens":50"#),
-        (r#""max_tokens":49"#, MaxTokensField::MaxCompletionTokens, r#""max_tokens":49"#),
+        (r#""max_tokens":100"#, MaxTokensField::MaxTokens, r#""max_tokens":50"#),
+        (r#""max_tokens":49"#, MaxTokensField::MaxTokens, r#""max_tokens":49"#),
         (
             r#""max_tokens":49,"max_completion_tokens":99"#,
             MaxTokensField::MaxTokens,
@@ -308,6 +308,48 @@ fn a_limit_is_clamped_in_the_callers_spelling_and_injected_in_the_providers() {
         limit(MaxTokensField::MaxCompletionTokens),
         &bare.replacen('{', r#"{"max_completion_tokens":50,"#, 1).replace("}]}", r#"}],"max_tokens":null}"#),
     );
+}
+
+#[test]
+fn a_limit_is_spelt_as_the_provider_spells_it() {
+    use MaxTokensField::{MaxCompletionTokens, MaxTokens};
+    for (before, field, most, after) in [
+        (r#""max_tokens":9"#, MaxCompletionTokens, None, r#""max_completion_tokens":9"#),
+        (r#""max_tokens": 9"#, MaxCompletionTokens, Some(5), r#""max_completion_tokens": 5"#),
+        (r#""max_completion_tokens":9"#, MaxTokens, None, r#""max_tokens":9"#),
+        (r#""max\u005ftokens":9"#, MaxCompletionTokens, None, r#""max_completion_tokens":9"#),
+        (r#""max_tokens":9"#, MaxTokens, None, r#""max_tokens":9"#),
+        (r#""max_tokens":null"#, MaxCompletionTokens, None, r#""max_tokens":null"#),
+        (
+            r#""max_tokens":9,"max_completion_tokens":8"#,
+            MaxTokens,
+            None,
+            r#""max_tokens":9,"max_completion_tokens":8"#,
+        ),
+    ] {
+        let body = |members| format!(r#"{{"model":"m",{HELLO},{members}}}"#);
+        let edits = Edits { max_tokens: most, max_tokens_field: Some(field), ..Edits::default() };
+        spliced(&body(before), edits, &body(after));
+    }
+}
+
+#[test]
+fn what_is_billed_otherwise_is_not_bounded() {
+    for (member, bounded) in [
+        (r#""service_tier":"priority""#, false),
+        (r#""service_tier":"scale""#, false),
+        (r#""service_tier":"default""#, true),
+        (r#""service_tier":"auto""#, true),
+        (r#""service_tier":"flex""#, true),
+        (r#""service_tier":null"#, true),
+        (r#""prediction":{"type":"content","content":"x"}"#, false),
+        (r#""prediction":null"#, true),
+        (r#""modalities":["text","audio"],"audio":{"voice":"alloy","format":"wav"}"#, false),
+        (r#""modalities":["text"],"audio":null"#, true),
+    ] {
+        let body = format!(r#"{{"model":"m",{HELLO},{member}}}"#);
+        assert_eq!(parse(&body).is_bounded(), bounded, "{member}");
+    }
 }
 
 #[test]

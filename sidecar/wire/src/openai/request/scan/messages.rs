@@ -54,7 +54,7 @@ impl Scan<'_> {
                     self.fields.schema_bytes += self.cursor.skip()?.len() as u64
                 }
                 // An earlier spoken answer, by its id.
-                "audio" => self.elsewhere()?,
+                "audio" => self.unbounded()?,
                 _ => drop(self.cursor.skip()?),
             }
         }
@@ -91,7 +91,7 @@ impl Scan<'_> {
         let start = self.cursor.position();
         match self.part_members(message)? {
             Part::Text => {}
-            Part::Foreign => self.fields.draws_from_elsewhere = true,
+            Part::Foreign => self.fields.is_unbounded = true,
             Part::Image => {
                 self.fields.images += 1;
                 self.fields.image_bytes += self.cursor.span_since(start).len() as u64;
