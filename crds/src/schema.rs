@@ -63,6 +63,24 @@ pub(crate) fn name(_: &mut SchemaGenerator) -> Schema {
     )
 }
 
+/// The name of a header that a request may have.
+pub(crate) fn header_name(_: &mut SchemaGenerator) -> Schema {
+    checked(
+        128,
+        "self.matches('^[A-Za-z0-9_-]+$')",
+        "write the name of a header: letters, digits, hyphens and underscores",
+    )
+}
+
+/// The key of a label.
+pub(crate) fn label_key(_: &mut SchemaGenerator) -> Schema {
+    checked(
+        317,
+        "self.matches('^([a-z0-9]([-a-z0-9.]*[a-z0-9])?/)?[A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?$')",
+        "write the key of a label, such as tier or acme.io/region",
+    )
+}
+
 /// The name of an object in the cluster.
 pub(crate) fn object_name(_: &mut SchemaGenerator) -> Schema {
     checked(

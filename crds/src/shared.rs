@@ -59,6 +59,16 @@ choice! {
         MaxScore = "MaxScore",
         /// The highest quality within a cost.
         Strict = "Strict",
+        /// The mix of models with the highest expected score at an expected cost within the bound.
+        SimpleLp = "SimpleLP",
+        /// The mix with the highest chance to win against the other candidates, within the bound.
+        OptimalLp = "OptimalLP",
+        /// The score between the worst and the best at 0.6, the speed at 0.4.
+        SpeedWeighted = "SpeedWeighted",
+        /// The highest weighted score of those that no other beats in quality, cost and time.
+        Pareto = "Pareto",
+        /// The highest rate of success of late.
+        MostAvailable = "MostAvailable",
         /// The lowest cost.
         Cheapest = "Cheapest",
         /// The shortest expected time.

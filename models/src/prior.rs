@@ -12,9 +12,6 @@ use crate::date::Date;
 
 const PRIORS: &str = include_str!("../catalogue/priors.json");
 
-/// The weight in the opponents' distribution of a model that nobody weighed.
-const NEUTRAL_SAMPLING_WEIGHT: u32 = 1;
-
 /// Where a figure comes from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum PriorSource {
@@ -31,8 +28,6 @@ pub struct SourcedPrior {
     pub prior: Prior,
     /// Who says the quality. Speeds are always the neutral ones.
     pub quality_source: PriorSource,
-    /// The model's weight among the opponents of a leaderboard.
-    pub sampling_weight: u32,
 }
 
 /// What is believed of the model with this canonical name.
@@ -41,9 +36,12 @@ pub fn prior_of(canonical: &str) -> SourcedPrior {
     let quality = known.and_then(|known| Some((known.quality?.parse().ok()?, known.source)));
     let neutral = Prior::default();
     SourcedPrior {
-        prior: Prior { quality: quality.map_or(neutral.quality, |(figure, _)| figure), ..neutral },
+        prior: Prior {
+            quality: quality.map_or(neutral.quality, |(figure, _)| figure),
+            sampling_weight: known.and_then(|known| known.sampling_weight).unwrap_or(neutral.sampling_weight),
+            ..neutral
+        },
         quality_source: quality.map_or(PriorSource::Default, |(_, source)| PriorSource::Listed(source)),
-        sampling_weight: known.and_then(|known| known.sampling_weight).unwrap_or(NEUTRAL_SAMPLING_WEIGHT),
     }
 }
 
@@ -104,11 +102,8 @@ mod tests {
         }
         for canonical in ["gpt-5", "deepseek-v3", "no-such-model"] {
             let unknown = prior_of(canonical);
-            assert_eq!(
-                (unknown.prior, unknown.quality_source),
-                (Prior::default(), PriorSource::Default),
-                "{canonical}"
-            );
+            let quality = (unknown.prior.quality, unknown.quality_source);
+            assert_eq!(quality, (Prior::default().quality, PriorSource::Default), "{canonical}");
         }
     }
 
@@ -123,7 +118,7 @@ mod tests {
             ("claude-3-opus-20240229", 1),
             ("no-such-model", 1),
         ] {
-            assert_eq!(prior_of(canonical).sampling_weight, weight, "{canonical}");
+            assert_eq!(prior_of(canonical).prior.sampling_weight, weight, "{canonical}");
         }
     }
 

@@ -6,6 +6,8 @@
 pub(crate) mod build;
 pub(crate) mod live;
 
+use std::sync::atomic::AtomicU64;
+use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use http::{HeaderName, HeaderValue, Uri};
@@ -14,6 +16,7 @@ use pointsman_config::provider::Timeouts;
 use pointsman_core::account::LimitLive;
 use pointsman_core::health::HealthRow;
 use pointsman_core::lengths::Expected;
+use pointsman_core::measured::Measured;
 use pointsman_core::snapshot::{Snapshot, Target};
 use pointsman_core::time::Millis;
 use smallvec::SmallVec;
@@ -45,6 +48,8 @@ pub(crate) struct CandidatePart {
     /// The limits that count it, in the order of the snapshot.
     pub(crate) limits: SmallVec<[Arc<LimitLive>; 4]>,
     pub(crate) counters: Arc<CallCounters>,
+    /// Calls that were spread over the providers of its model; counted at the model's first candidate.
+    pub(crate) turns: AtomicU64,
 }
 
 /// How a provider is reached.
@@ -122,6 +127,22 @@ impl Plane {
     pub(crate) fn expected(&self, target: usize) -> Expected {
         let prior = &self.snapshot.targets[target].model.prior;
         self.targets[target].live.learned().expected(prior)
+    }
+
+    /// How a target has answered of late.
+    pub(crate) fn measured(&self, target: usize, now: Millis) -> Measured {
+        self.targets[target].live.track().measured(now)
+    }
+
+    /// How many calls a policy has spread over the providers of a model, by the model's first candidate.
+    pub(crate) fn turn(&self, policy: usize, lead: usize) -> u64 {
+        self.policies[policy].candidates[lead].turns.load(Relaxed)
+    }
+
+    /// Counts one more.
+    pub(crate) fn take_turn(&self, policy: usize, pick: usize) {
+        let lead = self.snapshot.policies[policy].candidates[pick].lead;
+        self.policies[policy].candidates[lead].turns.fetch_add(1, Relaxed);
     }
 
     /// What is left of a limit.

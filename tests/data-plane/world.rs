@@ -1,5 +1,6 @@
 //! A data plane, its objects, and the providers behind it.
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::time::Duration;
 
@@ -9,11 +10,12 @@ use pointsman_config::budget::{BudgetConfig, BudgetSelector, Enforcement, LimitC
 use pointsman_config::entry::{Compiled, Entry, Key, Kind, Name, State};
 use pointsman_config::money::{PricePerMillion, Prices};
 use pointsman_config::policy::{
-    Annotate, CandidateConfig, Mode, Objective, PolicyConfig, Recording, RequestedModel, Resilience, Strategy,
+    Annotate, Balancing, CandidateConfig, Mode, Objective, PolicyConfig, Recording, RequestedModel,
+    Requirement, Resilience, Strategy,
 };
 use pointsman_config::provider::{
-    Capabilities, CircuitBreaker, CredentialName, HttpEndpoint, ModelConfig, OutputCapField, Prior,
-    ProviderConfig, Timeouts, Upstream,
+    Capabilities, CircuitBreaker, CredentialName, DataPolicy, HttpEndpoint, ModelConfig, OutputCapField,
+    Prior, ProviderConfig, Timeouts, Upstream,
 };
 use pointsman_config::window::Window;
 use pointsman_sidecar::{Config, Credential, Handle, Secret, Sidecar, Update};
@@ -84,7 +86,12 @@ impl Objects {
         match self.policy.candidates.iter_mut().find(|c| c.model == served) {
             Some(candidate) => candidate.providers.push(provider),
             None => {
-                let candidate = CandidateConfig { model: served.to_owned(), providers: vec![provider] };
+                let candidate = CandidateConfig {
+                    model: served.to_owned(),
+                    providers: vec![provider],
+                    tier: None,
+                    weight: None,
+                };
                 self.policy.candidates.push(candidate);
             }
         }
@@ -145,6 +152,8 @@ fn policy() -> PolicyConfig {
         virtual_models: vec!["auto".to_owned()],
         mode: Mode::Route,
         candidates: Vec::new(),
+        tiers: Vec::new(),
+        requires: Requirement::default(),
         default_model: None,
         baseline: None,
         caller_overrides: Vec::new(),
@@ -153,6 +162,7 @@ fn policy() -> PolicyConfig {
         rules: Vec::new(),
         objective: Objective::Quality,
         strategy: Strategy::default(),
+        balancing: Balancing::default(),
         resilience: Resilience { attempts: 3, first_token_ms: None },
         annotate: Annotate::Headers,
         recording: Recording::Metadata,
@@ -181,6 +191,8 @@ fn at(provider: &Provider) -> ProviderConfig {
         },
         circuit_breaker: CircuitBreaker { consecutive_errors: 100, open_for: Duration::from_secs(1) },
         models: Vec::new(),
+        data_policy: DataPolicy::default(),
+        labels: BTreeMap::default(),
     }
 }
 
@@ -195,8 +207,16 @@ fn model(name: &str, quality: f64) -> ModelConfig {
         }),
         context_window: Some(200_000),
         max_output_tokens: Some(1000),
-        capabilities: Capabilities { vision: false, tools: true, structured_output: true },
-        prior: Prior { quality, first_token_ms: 100.0, tokens_per_second: 100.0, output_tokens: 60.0 },
+        capabilities: Capabilities { vision: false, tools: true, structured_output: true, reasoning: false },
+        prior: Prior {
+            quality,
+            first_token_ms: 100.0,
+            tokens_per_second: 100.0,
+            output_tokens: 60.0,
+            sampling_weight: 1,
+        },
+        weight: 1,
+        preferred: false,
     }
 }
 

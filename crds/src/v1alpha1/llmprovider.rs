@@ -4,6 +4,7 @@
 //! and whether it may be reached are conditions, not rules of the schema.
 
 mod auth;
+mod data_policy;
 mod endpoint;
 mod header;
 mod model;
@@ -16,6 +17,7 @@ use kube::{CustomResource, KubeSchema};
 use serde::{Deserialize, Serialize};
 
 pub use self::auth::{ApiKeyAuth, Auth, AuthType, SecretReference};
+pub use self::data_policy::{DataPolicy, Retention, Training};
 pub use self::endpoint::{Endpoint, EndpointType, ServiceEndpoint};
 pub use self::header::Header;
 pub use self::model::{Capability, Model, Pricing, Prior};
@@ -98,6 +100,11 @@ pub struct LLMProviderSpec {
     /// Same. Sidecar: pods of the consuming namespaces hold it in memory. Absent: Sidecar, in its own namespace only.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub credential_placement: Option<CredentialPlacement>,
+
+    /// What the provider does with data, for policies that require something. Default: not known, so that a policy that
+    /// requires anything does not send here.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub data_policy: Option<DataPolicy>,
 
     /// Headers added to every request, at most 16; they win over headers of the same name that the caller sends.
     /// Values are no place for secrets. Default: none.

@@ -3,23 +3,29 @@
 //! The smallest one lists its candidates. Which providers serve them, and which policy wins where several select the same
 //! pod, is found out by the operator and said in conditions.
 
+mod requirement;
 mod rules;
 mod status;
 mod strategy;
+mod tiers;
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
 use kube::{CustomResource, KubeSchema};
 use serde::{Deserialize, Serialize};
 
+pub use self::requirement::{RequiredLabel, Requirement};
 pub use self::rules::{
-    Action, ActionType, Exclude, Match, OverrideStrategy, Reject, RoutingRule, TextMatch, TextScope,
-    TokenRange, UseModel,
+    Action, ActionType, ComplexityRange, Exclude, HeaderMatch, Match, MetadataMatch, OverrideStrategy,
+    Reject, RoutingRule, TextMatch, TextScope, TokenRange, UseModel, UseTier,
 };
 pub use self::status::{
     DataPlaneStatus, ModeStatus, PolicyModelStatus, RoutingPolicyStatus, RoutingPolicySummary, SavingsStatus,
     ShadowPriceStatus,
 };
-pub use self::strategy::{OnInfeasible, PerThousandCalls, SpendTarget, SpendTargetType, Strategy, Weights};
+pub use self::strategy::{
+    OnInfeasible, PerThousandCalls, Sampling, SpendTarget, SpendTargetType, Strategy, Weights,
+};
+pub use self::tiers::{Balancing, Tier};
 use crate::choice::choice;
 use crate::schema::{self, rule};
 use crate::shared::{Objective, Reference};
@@ -75,6 +81,13 @@ use crate::shared::{Objective, Reference};
     "!has(self.rules) || self.rules.all(r, !has(r.action.exclude) \
      || r.action.exclude.models.all(m, self.candidates.exists(c, c.model == m)))",
     "rules: exclude.models must be among the candidates"))]
+#[x_kube(validation = rule(
+    "self.candidates.all(c, !has(c.tier) || (has(self.tiers) && self.tiers.exists(t, t.name == c.tier)))",
+    "candidates: each tier must be one of spec.tiers"))]
+#[x_kube(validation = rule(
+    "!has(self.rules) || self.rules.all(r, !has(r.action.useTier) \
+     || self.candidates.exists(c, has(c.tier) && c.tier == r.action.useTier.name))",
+    "rules: useTier.name must be the tier of a candidate"))]
 pub struct RoutingPolicySpec {
     /// Route (default): a model is chosen for every call. Observe: a model is chosen for every call and not served; the
     /// application's own choice answers, and what the choice would have saved is counted. Disabled: nothing is chosen.
@@ -108,6 +121,23 @@ pub struct RoutingPolicySpec {
     #[schemars(length(min = 1, max = 64))]
     #[x_kube(merge_strategy = ListMerge::Map(vec!["model".into()]))]
     pub candidates: Vec<Candidate>,
+
+    /// Classes of candidates, at most 8, keyed by `name`: for UseTier rules, and, where one has a threshold and the scores do
+    /// not tell models apart, for choosing by the text's complexity, else by its length. Other tiers then stand by.
+    /// Default: none.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 8))]
+    #[x_kube(merge_strategy = ListMerge::Map(vec!["name".into()]))]
+    #[x_kube(validation = rule(
+        "self.all(t, !has(t.minComplexity) && !has(t.minTokens)) \
+         || self.filter(t, !has(t.minComplexity) && !has(t.minTokens)).size() <= 1",
+        "only one tier can be the lowest: give the others minComplexity or minTokens"))]
+    pub tiers: Vec<Tier>,
+
+    /// What every candidate must show, also one that is asked for by name; one that cannot is never sent to.
+    /// Default: nothing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub requires: Option<Requirement>,
 
     /// Answers for `virtualModels` while `mode` is Observe or Disabled. Must be a candidate. Default: the candidate with the highest
     /// prior quality, then the first name.
@@ -143,8 +173,8 @@ pub struct RoutingPolicySpec {
     #[x_kube(merge_strategy = ListMerge::Map(vec!["name".into()]))]
     pub model_aliases: Vec<ModelAlias>,
 
-    /// Exceptions from the choice, at most 32, in order. All matching Reject rules come first, then Exclude and
-    /// OverrideStrategy add up, and the first matching UseModel or UseProvider ends the search. Default: none.
+    /// Exceptions from the choice, at most 32, in order. All matching Reject rules come first, then Exclude, Require and
+    /// OverrideStrategy add up, and the first matching UseModel, UseProvider or UseTier ends the search. Default: none.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 32))]
     #[x_kube(merge_strategy = ListMerge::Atomic)]
@@ -158,6 +188,12 @@ pub struct RoutingPolicySpec {
     /// Finer settings of the choice. Default: those of `objective`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub strategy: Option<Strategy>,
+
+    /// How calls are spread over the providers of one model: RoundRobin, WeightedRoundRobin (by the models' `weight`),
+    /// LeastLatency, Performance, CostOptimized, HighestAvailability or Pareto (default: by the objective's weights, of
+    /// those that no other beats). Ties go to the `preferred` one, then to the weightier.
+    #[serde(default)]
+    pub balancing: Balancing,
 
     /// What happens when an attempt fails.
     #[serde(default)]
@@ -245,6 +281,16 @@ pub struct Candidate {
     #[x_kube(merge_strategy = ListMerge::Atomic)]
     #[x_kube(validation = schema::distinct_references())]
     pub provider_refs: Vec<Reference>,
+
+    /// The tier that the model belongs to. Default: none; such a model only stands by where tiers decide.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "schema::name")]
+    pub tier: Option<String>,
+
+    /// The model's weight among the opponents of OptimalLP, 0 to 1000. Default: its `prior.samplingWeight`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 0, max = 1000))]
+    pub weight: Option<i32>,
 }
 
 /// Another name for a candidate.

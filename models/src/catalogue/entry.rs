@@ -60,6 +60,7 @@ impl Entry {
             vision: self.has(Capability::Vision),
             tools: self.has(Capability::Tools),
             structured_output: self.has(Capability::StructuredOutput),
+            reasoning: self.has(Capability::Reasoning),
         }
     }
 

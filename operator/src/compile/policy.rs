@@ -1,8 +1,10 @@
 //! RoutingPolicy: candidates resolved to providers in reach, expressions checked, strings turned into values.
 
 mod candidates;
+mod requirement;
 mod rules;
 mod strategy;
+mod tiers;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -77,12 +79,16 @@ pub(super) fn compile(world: &World, providers: &Providers, policy: &RoutingPoli
     };
     let rules = rules::compile(&reach, spec, &resolved, &mut problems);
     let strategy = strategy::compile(spec.strategy.as_ref(), &mut problems);
+    let tiers = tiers::compile(spec, &mut problems);
     let resilience = resilience(spec, &mut problems);
     let is_resolved = |model: &String| resolved.iter().any(|candidate| candidate.model == *model);
-    let compiled = strategy.zip(resilience).filter(|_| !resolved.is_empty()).map(|(strategy, resilience)| {
+    let parts = strategy.zip(resilience).zip(tiers).filter(|_| !resolved.is_empty());
+    let compiled = parts.map(|((strategy, resilience), tiers)| {
         Compiled::Policy(PolicyConfig {
             virtual_models: spec.virtual_models.clone(),
             mode: mode(spec.mode),
+            tiers,
+            requires: spec.requires.as_ref().map(requirement::requirement).unwrap_or_default(),
             default_model: spec.default_model.clone().filter(is_resolved),
             baseline: spec.baseline.clone().filter(is_resolved),
             caller_overrides: spec.caller_overrides.iter().copied().map(caller_override).collect(),
@@ -91,6 +97,7 @@ pub(super) fn compile(world: &World, providers: &Providers, policy: &RoutingPoli
             rules,
             objective: objective(spec.objective),
             strategy,
+            balancing: tiers::balancing(spec.balancing),
             resilience,
             annotate: annotate(spec.annotate),
             recording: recording(spec.recording.level),

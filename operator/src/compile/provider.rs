@@ -7,11 +7,13 @@ mod models;
 use pointsman_config::duration;
 use pointsman_config::entry::{Compiled, Kind};
 use pointsman_config::provider::{
-    CircuitBreaker, CredentialName, Header, OutputCapField, ProviderConfig, SimulatedUpstream, Timeouts,
-    Upstream,
+    CircuitBreaker, CredentialName, DataPolicy, Header, OutputCapField, ProviderConfig, Retention,
+    SimulatedUpstream, Timeouts, Training, Upstream,
 };
 use pointsman_crds::v1alpha1::LLMProvider;
-use pointsman_crds::v1alpha1::llmprovider::{AllowedFrom, AllowedNamespaces, LLMProviderSpec, ProviderType};
+use pointsman_crds::v1alpha1::llmprovider::{
+    self as api, AllowedFrom, AllowedNamespaces, LLMProviderSpec, ProviderType,
+};
 use pointsman_models::provider_defaults;
 
 use super::outcome::{Outcome, name_of, outcome};
@@ -20,6 +22,7 @@ use super::selector;
 use super::world::{Labels, World};
 
 pub use credential::{SecretKey, referenced_secret};
+pub(super) use models::number;
 pub use models::{ModelFacts, PriceOrigin};
 
 /// What else is known of a provider, for status and for scoping.
@@ -97,6 +100,8 @@ pub(super) fn compile(world: &World, provider: &LLMProvider) -> Outcome<Provider
                 timeouts,
                 circuit_breaker,
                 models: facts.models.iter().map(|model| model.config.clone()).collect(),
+                data_policy: data_policy(spec.data_policy.as_ref()),
+                labels: provider.metadata.labels.clone().unwrap_or_default(),
             })
         });
     outcome(Kind::Provider, provider, compiled, problems, facts)
@@ -104,6 +109,23 @@ pub(super) fn compile(world: &World, provider: &LLMProvider) -> Outcome<Provider
 
 fn output_cap_field(provider_type: &str) -> OutputCapField {
     provider_defaults(provider_type).map_or(OutputCapField::MaxTokens, |defaults| defaults.output_cap_field)
+}
+
+/// What a provider does with data, or must do, in the contract's words.
+pub(super) fn data_policy(said: Option<&api::DataPolicy>) -> DataPolicy {
+    let Some(api::DataPolicy { region, retention, training }) = said else { return DataPolicy::default() };
+    DataPolicy {
+        region: region.clone(),
+        retention: retention.map(|retention| match retention {
+            api::Retention::None => Retention::None,
+            api::Retention::Limited => Retention::Limited,
+            api::Retention::Unlimited => Retention::Unlimited,
+        }),
+        training: training.map(|training| match training {
+            api::Training::Never => Training::Never,
+            api::Training::Allowed => Training::Allowed,
+        }),
+    }
 }
 
 fn headers(spec: &LLMProviderSpec) -> Vec<Header> {

@@ -151,7 +151,8 @@ fn still_applies(action: &mut Action, candidates: &[CandidateConfig]) -> bool {
             models.retain(|model| candidates.iter().any(|candidate| candidate.model == *model));
             !models.is_empty()
         }
-        Action::OverrideStrategy { .. } | Action::Reject { .. } => true,
+        Action::UseTier { tier } => candidates.iter().any(|candidate| candidate.tier.as_ref() == Some(tier)),
+        Action::Require { .. } | Action::OverrideStrategy { .. } | Action::Reject { .. } => true,
     }
 }
 

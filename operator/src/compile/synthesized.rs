@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 
 use pointsman_config::entry::{Compiled, Entry, Key, Kind, Name, State};
 use pointsman_config::policy::{
-    Annotate, CandidateConfig, Mode, Objective, PolicyConfig, Recording, RequestedModel, Resilience, Strategy,
+    Annotate, Balancing, CandidateConfig, Mode, Objective, PolicyConfig, Recording, RequestedModel,
+    Requirement, Resilience, Strategy,
 };
 
 use super::CompiledWorld;
@@ -28,8 +29,14 @@ pub(super) fn policy(compiled: &CompiledWorld, pod: &Pod) -> Option<Entry> {
         }
     }
     let candidates = candidates.into_iter().take(MOST_CANDIDATES);
-    let candidates: Vec<_> =
-        candidates.map(|(model, providers)| CandidateConfig { model: model.to_owned(), providers }).collect();
+    let candidates: Vec<_> = candidates
+        .map(|(model, providers)| CandidateConfig {
+            model: model.to_owned(),
+            providers,
+            tier: None,
+            weight: None,
+        })
+        .collect();
     (!candidates.is_empty()).then(|| Entry {
         key: Key { kind: Kind::Policy, name: Name::new(namespace, NAME) },
         uid: format!("synthesized/{namespace}"),
@@ -43,6 +50,8 @@ fn over(candidates: Vec<CandidateConfig>) -> PolicyConfig {
         virtual_models: vec!["auto".to_owned()],
         mode: Mode::Route,
         candidates,
+        tiers: Vec::new(),
+        requires: Requirement::default(),
         default_model: None,
         baseline: None,
         caller_overrides: Vec::new(),
@@ -51,6 +60,7 @@ fn over(candidates: Vec<CandidateConfig>) -> PolicyConfig {
         rules: Vec::new(),
         objective: Objective::Balanced,
         strategy: Strategy::default(),
+        balancing: Balancing::default(),
         resilience: Resilience { attempts: 3, first_token_ms: None },
         annotate: Annotate::Headers,
         recording: Recording::Metadata,

@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::entry::Name;
 use crate::money::{Nano, PricePerMillion};
+use crate::provider::{Capabilities, Retention, Training};
 
 /// One RoutingPolicy, compiled for one pod.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -15,6 +16,12 @@ pub struct PolicyConfig {
     pub mode: Mode,
     /// Among which models.
     pub candidates: Vec<CandidateConfig>,
+    /// Classes of candidates, from which rules and the length or complexity of a text choose.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub tiers: Vec<TierConfig>,
+    /// What every candidate must show, also one that is asked for by name.
+    #[serde(default, skip_serializing_if = "Requirement::is_empty")]
+    pub requires: Requirement,
     /// Serves when nothing is chosen; else the candidate with the highest prior quality, then the first name.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub default_model: Option<String>,
@@ -37,6 +44,9 @@ pub struct PolicyConfig {
     /// How it is reached.
     #[serde(default)]
     pub strategy: Strategy,
+    /// How calls are spread over the providers of one model.
+    #[serde(default)]
+    pub balancing: Balancing,
     /// What happens when an attempt fails.
     pub resilience: Resilience,
     /// Whether the cost stands in the body too.
@@ -75,6 +85,83 @@ pub struct CandidateConfig {
     pub model: String,
     /// The providers in reach that serve it, in order of name.
     pub providers: Vec<Name>,
+    /// The tier that it belongs to.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tier: Option<String>,
+    /// Its weight among the opponents of OptimalLP, in place of the model's own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub weight: Option<u32>,
+}
+
+/// A class of candidates. One threshold or none: a tier without any is the lowest.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct TierConfig {
+    /// What candidates and rules call it.
+    pub name: String,
+    /// Texts at least this complex are for it, from 0 to 1.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub min_complexity: Option<f64>,
+    /// Texts of at least so many input tokens are for it, where the complexity is not known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub min_tokens: Option<u64>,
+}
+
+/// What a candidate must show to be considered. What its provider does not say, it cannot show.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Requirement {
+    /// Where the provider keeps and handles data.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub region: Option<String>,
+    /// How long the provider may keep data, at most.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub retention: Option<Retention>,
+    /// Whether the provider may train on data.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub training: Option<Training>,
+    /// Labels of the provider.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub labels: Vec<Label>,
+    /// What the model must be able to do.
+    #[serde(skip_serializing_if = "Capabilities::is_empty")]
+    pub capabilities: Capabilities,
+}
+
+impl Requirement {
+    /// Whether everything meets it.
+    pub fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
+/// One label.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Label {
+    /// Its key.
+    pub key: String,
+    /// Its value.
+    pub value: String,
+}
+
+/// How calls are spread over the providers of one model. Formulas: `docs/balancing.md`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Balancing {
+    /// In turn.
+    RoundRobin,
+    /// In turn, by weight.
+    WeightedRoundRobin,
+    /// The faster of two that are drawn: peak-EWMA latency times calls under way.
+    LeastLatency,
+    /// Drawn; the faster and the more reliable a provider, the more often.
+    Performance,
+    /// Mostly the cheapest, weighed against the time to a success.
+    CostOptimized,
+    /// The most reliable.
+    HighestAvailability,
+    /// The one of those that no other beats in everything that suits the policy's weights best.
+    #[default]
+    Pareto,
 }
 
 /// What a candidate's name in a request means.
@@ -120,6 +207,46 @@ pub struct Match {
     /// The estimated input tokens.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub input_tokens: Option<TokenRange>,
+    /// How complex the scorer finds the text; fits nothing where no scorer says so.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub complexity: Option<ComplexityRange>,
+    /// Headers of the request.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub headers: Vec<NamedValue>,
+    /// Entries of the request's `metadata`.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub metadata: Vec<NamedValue>,
+    /// The user that the request names.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub user: Option<String>,
+    /// Whether the request offers tools.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub has_tools: Option<bool>,
+    /// Whether the request has images.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub has_images: Option<bool>,
+}
+
+/// A name, and the value that it must have; without one, any.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NamedValue {
+    /// The name; of a header in lower case.
+    pub name: String,
+    /// The exact value.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub value: Option<String>,
+}
+
+/// A range of complexities, both ends included.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct ComplexityRange {
+    /// At least.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub min: Option<f64>,
+    /// At most.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub max: Option<f64>,
 }
 
 /// A regular expression over a part of the text.
@@ -154,7 +281,7 @@ pub struct TokenRange {
     pub max: Option<u64>,
 }
 
-/// What a rule does. Reject comes first, then Exclude and OverrideStrategy add up, the others end the search.
+/// What a rule does. Reject comes first, then Exclude, Require and OverrideStrategy add up, the others end the search.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "type", rename_all_fields = "camelCase")]
 pub enum Action {
@@ -167,6 +294,16 @@ pub enum Action {
     UseProvider {
         /// The provider.
         provider: Name,
+    },
+    /// Choose among the candidates of this tier only.
+    UseTier {
+        /// The tier.
+        tier: String,
+    },
+    /// Leave out what does not meet this too.
+    Require {
+        /// What must be shown.
+        requirement: Requirement,
     },
     /// Leave these candidates out.
     Exclude {
@@ -207,12 +344,42 @@ pub enum Optimizer {
     MaxScore,
     /// The highest quality within a cost.
     Strict,
+    /// The mix of models with the highest expected score at an expected cost within the bound; one is drawn from it.
+    #[serde(rename = "SimpleLP")]
+    SimpleLp,
+    /// The same with the chance to win against the other candidates in place of the quality.
+    #[serde(rename = "OptimalLP")]
+    OptimalLp,
+    /// The score between the worst and the best at 0.6, the speed at 0.4.
+    SpeedWeighted,
+    /// The highest weighted score of those that no other beats in quality, cost and time.
+    Pareto,
+    /// The highest rate of success of late.
+    MostAvailable,
     /// The lowest cost.
     Cheapest,
     /// The shortest expected time.
     Fastest,
     /// The highest quality minus lambda times cost, lambda steered by what is spent.
     ShadowPrice,
+}
+
+impl Optimizer {
+    /// What people call it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::MaxScore => "MaxScore",
+            Self::Strict => "Strict",
+            Self::SimpleLp => "SimpleLP",
+            Self::OptimalLp => "OptimalLP",
+            Self::SpeedWeighted => "SpeedWeighted",
+            Self::Pareto => "Pareto",
+            Self::MostAvailable => "MostAvailable",
+            Self::Cheapest => "Cheapest",
+            Self::Fastest => "Fastest",
+            Self::ShadowPrice => "ShadowPrice",
+        }
+    }
 }
 
 /// The finer settings of the choice; all optional.
@@ -239,6 +406,18 @@ pub struct Strategy {
     pub max_output_tokens: Option<u64>,
     /// What happens when no candidate meets the bounds.
     pub on_infeasible: OnInfeasible,
+    /// Whether the linear programs may mix models.
+    pub sampling: Sampling,
+}
+
+/// Whether the linear programs may mix models.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Sampling {
+    /// Yes: the cost bound holds on average, and each call draws its model.
+    #[default]
+    Enabled,
+    /// No: one of them, each within the bound.
+    Disabled,
 }
 
 /// Relative weights of the three wishes.

@@ -1,5 +1,6 @@
 //! A provider as the sidecar needs it: where to send, with which credential, which models at which price.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -28,6 +29,47 @@ pub struct ProviderConfig {
     pub circuit_breaker: CircuitBreaker,
     /// What it serves.
     pub models: Vec<ModelConfig>,
+    /// What it does with data, as far as it says.
+    #[serde(default)]
+    pub data_policy: DataPolicy,
+    /// Labels of the object, for policies that require some.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub labels: BTreeMap<String, String>,
+}
+
+/// What a provider does with data. What is absent is not known.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct DataPolicy {
+    /// Where it keeps and handles data.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub region: Option<String>,
+    /// How long it keeps data.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub retention: Option<Retention>,
+    /// Whether it trains on data.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub training: Option<Training>,
+}
+
+/// How long a provider keeps data; the shortest first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub enum Retention {
+    /// Not beyond the answer.
+    None,
+    /// For a limited time.
+    Limited,
+    /// Without a limit.
+    Unlimited,
+}
+
+/// Whether a provider trains on data; the strictest first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub enum Training {
+    /// Never.
+    Never,
+    /// It may.
+    Allowed,
 }
 
 /// The field in which a provider takes the cap on output tokens.
@@ -166,6 +208,20 @@ pub struct ModelConfig {
     pub capabilities: Capabilities,
     /// What is believed of it before anything is measured.
     pub prior: Prior,
+    /// Its share among the providers of one model.
+    #[serde(default = "one", skip_serializing_if = "is_one")]
+    pub weight: u32,
+    /// Whether it wins ties among the providers of one model.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub preferred: bool,
+}
+
+fn one() -> u32 {
+    1
+}
+
+fn is_one(weight: &u32) -> bool {
+    *weight == 1
 }
 
 /// What a model can do beyond plain chat, and what a request needs.
@@ -178,6 +234,15 @@ pub struct Capabilities {
     pub tools: bool,
     /// Answers that follow a JSON schema.
     pub structured_output: bool,
+    /// Thinking before answering; no request needs it, policies may require it.
+    pub reasoning: bool,
+}
+
+impl Capabilities {
+    /// Whether it is plain chat.
+    pub fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
 }
 
 /// What is believed of a model before anything is measured.
@@ -192,12 +257,21 @@ pub struct Prior {
     pub tokens_per_second: f64,
     /// Output tokens of an ordinary answer.
     pub output_tokens: f64,
+    /// Its weight among the opponents of OptimalLP: how often it is met.
+    #[serde(default = "one", skip_serializing_if = "is_one")]
+    pub sampling_weight: u32,
 }
 
 impl Default for Prior {
     /// What an unknown model gets: mediocre, neither fast nor slow.
     fn default() -> Self {
-        Self { quality: 0.5, first_token_ms: 600.0, tokens_per_second: 60.0, output_tokens: 300.0 }
+        Self {
+            quality: 0.5,
+            first_token_ms: 600.0,
+            tokens_per_second: 60.0,
+            output_tokens: 300.0,
+            sampling_weight: 1,
+        }
     }
 }
 

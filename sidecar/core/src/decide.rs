@@ -1,16 +1,22 @@
 //! Which candidate answers: filter, score, pick.
 //!
-//! [`admit`] drops the candidates that cannot or must not answer and settles what needs no score; [`decide`] scores the
-//! rest, picks one and orders the others as fallbacks. Both end in one [`Decision`], in which every candidate carries
+//! [`admit`] drops the candidates that cannot or must not answer and settles what needs no score; [`decide`] takes the
+//! scores, picks a model, then one of its providers, and orders the others as fallbacks. Both end in one [`Decision`], in which every candidate carries
 //! the reason why it was not picked.
 
 mod admit;
+mod balance;
 mod choose;
+mod contenders;
 mod decision;
 mod filter;
+mod lp;
 mod observe;
+mod pareto;
+mod rules;
 mod score;
 mod scores;
+mod tiers;
 #[cfg(test)]
 pub(crate) use tests::support as tests_support;
 #[cfg(test)]
@@ -22,9 +28,11 @@ pub use decision::{Considered, Decision, Method, Need, Outcome, PickReason, Reas
 pub use filter::binds;
 pub use observe::observe;
 pub use scores::{CandidateScore, Scale, ScoreMethod, ScoreSource, Scores};
+pub use tiers::{TierBy, TierChoice};
 
 use crate::health::HealthRow;
 use crate::lengths::Expected;
+use crate::measured::Measured;
 use crate::overrides::Overrides;
 use crate::snapshot::{Asked, Policy, Snapshot};
 use crate::time::Millis;
@@ -47,6 +55,10 @@ pub struct View<'a> {
     pub health: &'a dyn Fn(usize) -> HealthRow,
     /// What an ordinary call of each target of the snapshot uses, by index.
     pub expected: &'a dyn Fn(usize) -> Expected,
+    /// How each target of the snapshot has answered of late, by index. Asked only where it matters.
+    pub measured: &'a dyn Fn(usize) -> Measured,
+    /// How many calls were spread over the providers of a model before, by its first candidate's position.
+    pub turn: &'a dyn Fn(usize) -> u64,
     /// What is left of each limit of the snapshot, by index, in its own unit; none where the limit refuses nothing.
     pub room: &'a dyn Fn(usize) -> Option<u64>,
     /// Calls that are being answered now, this one left out.

@@ -1,11 +1,14 @@
 //! Decisions in words: reasons of candidates, refusals, reasoning. Rendered only when somebody looks.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
-use pointsman_config::policy::Action;
+use pointsman_config::policy::{Action, Optimizer};
 
-use crate::decide::{Decision, Method, Outcome, PickReason, Reason, Refusal, Verdict};
-use crate::snapshot::{Policy, Snapshot, Target};
+use crate::decide::{
+    Decision, Method, Outcome, PickReason, Reason, Refusal, ScoreSource, TierBy, TierChoice, Verdict,
+};
+use crate::snapshot::{Policy, Snapshot, Target, Unmet};
 
 /// Renders decisions of one policy.
 pub struct Explainer<'a> {
@@ -27,6 +30,23 @@ impl Explainer<'_> {
             }
             Reason::ExcludedByRule(rule) | Reason::NotUsedByRule(rule) => {
                 format!("rule \"{}\"", self.policy.rules[*rule].name)
+            }
+            Reason::Unmet { rule, what } => {
+                let what = match what {
+                    Unmet::Region(region) => {
+                        format!("its provider does not show data policy region {region}")
+                    }
+                    Unmet::Retention => {
+                        "its provider does not show a retention as short as required".to_owned()
+                    }
+                    Unmet::Training => "its provider does not show that it never trains on data".to_owned(),
+                    Unmet::Label(label) => format!("its provider lacks label {label}"),
+                    Unmet::Capability(name) => format!("no {name}"),
+                };
+                match rule {
+                    Some(rule) => format!("{what} (rule \"{}\")", self.policy.rules[*rule].name),
+                    None => what,
+                }
             }
             Reason::NotRequested => "another model was asked for".to_owned(),
             Reason::CircuitOpen { errors, wait } => {
@@ -90,7 +110,7 @@ impl Explainer<'_> {
         }
     }
 
-    /// Two sentences on the choice.
+    /// Two sentences on the choice: what picked whom for what, and what is expected of it.
     pub fn reasoning(&self, d: &Decision) -> String {
         let Outcome::Picked(i, reason) = &d.outcome else {
             let Outcome::Refused(refusal) = &d.outcome else { return String::new() };
@@ -98,16 +118,31 @@ impl Explainer<'_> {
         };
         let row = &d.considered[*i];
         let name = self.name(row.target);
+        let task = d.task.as_ref().map(|task| format!(" for {task}")).unwrap_or_default();
         let first = match reason {
-            PickReason::Picked => format!("{name} came out best of {}{}.", d.plan.len(), by(&d.method)),
-            PickReason::Requested => format!("{name} was asked for by name."),
-            PickReason::Rule(_) => format!("{name} answers because of {}.", self.pick_reason(reason)),
-            PickReason::Budget => format!("{name} came out best among those that the budgets have room for."),
-            PickReason::Default => format!("{name} is the default: this policy does not choose now."),
+            PickReason::Picked if d.infeasible => {
+                format!("{name} is the cheapest{task}; none is within the bounds of the policy")
+            }
+            PickReason::Picked => format!("{name} {}{task}{}", self.how(d), self.tier(d)),
+            PickReason::Requested => format!("{name} was asked for by name"),
+            PickReason::Rule(_) => format!("{name} answers{task} because of {}", self.pick_reason(reason)),
+            PickReason::Budget => {
+                format!("{name} came out best{task} among those that the budgets have room for")
+            }
+            PickReason::Default => format!("{name} is the default: this policy does not choose now"),
+        };
+        let missing = match d.complexity_missing {
+            true => "; how complex the text is, nobody said, so that nothing that asks for it applied",
+            false => "",
+        };
+        let from = match row.source {
+            ScoreSource::Scorer => "",
+            ScoreSource::Estimate => " by an estimate, because the scorer does not know the model",
+            ScoreSource::Prior => " by its prior",
         };
         let cost =
             row.expected_cost.map_or_else(|| "an unknown price".to_owned(), |c| format!("${c} expected"));
-        let told = format!("{first} Chance of a good answer {:.2}, {cost}.", row.quality);
+        let told = format!("{first}{missing}. Chance of a good answer {:.2}{from}, {cost}.", row.quality);
         match &d.served {
             Some((served, _)) => {
                 let own = self.name(d.considered[*served].target);
@@ -115,6 +150,29 @@ impl Explainer<'_> {
             }
             None => told,
         }
+    }
+
+    /// `came out best of 3`, or with which chance it was drawn.
+    fn how(&self, d: &Decision) -> String {
+        let in_it = |i: &usize| matches!(d.considered[*i].verdict, Verdict::Picked | Verdict::StandsBy(_));
+        let leads = (0..d.considered.len()).filter(in_it).map(|i| self.policy.candidates[i].lead);
+        let models = leads.collect::<BTreeSet<_>>().len();
+        match d.method {
+            Method::Scored(Optimizer::SimpleLp | Optimizer::OptimalLp, _) if d.propensity < 1.0 => {
+                format!("was drawn, with chance {:.2}, from the best mix within the bounds", d.propensity)
+            }
+            Method::Scored(optimizer, _) => format!("came out best of {models} by {}", optimizer.name()),
+            Method::Direct | Method::Refused => "answers".to_owned(),
+        }
+    }
+
+    fn tier(&self, d: &Decision) -> String {
+        let Some(TierChoice { tier, by }) = d.tier else { return String::new() };
+        let by = match by {
+            TierBy::Complexity => "complexity",
+            TierBy::Tokens => "length",
+        };
+        format!(" in tier {} by the text's {by}", self.policy.config.tiers[tier].name)
     }
 
     /// The model's name of a target.
@@ -156,13 +214,6 @@ impl Explainer<'_> {
         let parts: Vec<String> =
             groups.into_iter().map(|(text, names)| format!("{}: {text}", names.join(", "))).collect();
         if parts.is_empty() { "none is left".to_owned() } else { parts.join("; ") }
-    }
-}
-
-fn by(method: &Method) -> String {
-    match method {
-        Method::Scored(optimizer, _) => format!(" by {optimizer:?}"),
-        Method::Direct | Method::Refused => String::new(),
     }
 }
 

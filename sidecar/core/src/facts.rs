@@ -30,6 +30,35 @@ pub struct Facts<'a> {
     pub needs: Capabilities,
     /// The text.
     pub text: &'a dyn Text,
+    /// What else the caller says.
+    pub caller: &'a dyn Caller,
+}
+
+/// What a caller says beside the text, looked up only when a rule asks for it.
+pub trait Caller {
+    /// The value of a header, by its name in lower case.
+    fn header(&self, name: &str) -> Option<Cow<'_, str>>;
+    /// The value of an entry of the request's `metadata`.
+    fn metadata(&self, name: &str) -> Option<Cow<'_, str>>;
+    /// The user that the request names.
+    fn user(&self) -> Option<Cow<'_, str>>;
+}
+
+/// A caller who says nothing.
+pub struct Nobody;
+
+impl Caller for Nobody {
+    fn header(&self, _: &str) -> Option<Cow<'_, str>> {
+        None
+    }
+
+    fn metadata(&self, _: &str) -> Option<Cow<'_, str>> {
+        None
+    }
+
+    fn user(&self) -> Option<Cow<'_, str>> {
+        None
+    }
 }
 
 /// A text that is one string: prompts of `explain`, and tests.

@@ -162,8 +162,13 @@ mod tests {
 
     use super::*;
 
-    const PRIOR: Prior =
-        Prior { quality: 0.5, first_token_ms: 400.0, tokens_per_second: 100.0, output_tokens: 300.0 };
+    const PRIOR: Prior = Prior {
+        quality: 0.5,
+        first_token_ms: 400.0,
+        tokens_per_second: 100.0,
+        output_tokens: 300.0,
+        sampling_weight: 1,
+    };
 
     fn seen(output: u64, cached: u64, first_ms: Option<u64>, took_ms: u64) -> Seen {
         Seen {

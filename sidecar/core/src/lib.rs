@@ -15,6 +15,7 @@ pub mod facts;
 pub mod failover;
 pub mod health;
 pub mod lengths;
+pub mod measured;
 pub mod overrides;
 pub mod savings;
 pub mod shadow;

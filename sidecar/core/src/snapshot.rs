@@ -2,6 +2,7 @@
 
 mod build;
 mod check;
+mod requirement;
 mod resolve;
 
 use std::collections::BTreeMap;
@@ -14,6 +15,7 @@ use serde::{Deserialize, Serialize};
 use smallvec::SmallVec;
 
 pub use check::check;
+pub use requirement::Unmet;
 pub use resolve::{Asked, Route};
 
 /// At most so many candidates (model and provider) per policy: they are bits of a [`CandMask`].
@@ -44,6 +46,11 @@ impl CandMask {
         Self(self.0 | 1 << i)
     }
 
+    /// How many are in.
+    pub fn count(self) -> u32 {
+        self.0.count_ones()
+    }
+
     /// Whether none is in.
     pub fn is_empty(self) -> bool {
         self.0 == 0
@@ -57,6 +64,22 @@ impl CandMask {
             rest &= rest.wrapping_sub(1);
             (i < 64).then_some(i)
         })
+    }
+}
+
+impl std::ops::BitAnd for CandMask {
+    type Output = Self;
+
+    fn bitand(self, other: Self) -> Self {
+        Self(self.0 & other.0)
+    }
+}
+
+impl std::ops::Not for CandMask {
+    type Output = Self;
+
+    fn not(self) -> Self {
+        Self(!self.0)
     }
 }
 
@@ -158,6 +181,14 @@ pub struct Candidate {
     /// Whether the policy names it. One that does not route also serves what else its providers have, when asked by
     /// name.
     pub listed: bool,
+    /// The first candidate of the same model.
+    pub lead: usize,
+    /// Index into the policy's tiers.
+    pub tier: Option<usize>,
+    /// Its weight among the opponents of OptimalLP.
+    pub sampling_weight: f64,
+    /// What the policy requires and it cannot show.
+    pub unmet: Option<Unmet>,
 }
 
 /// A rule with its expressions compiled.
@@ -169,6 +200,10 @@ pub struct Rule {
     pub matches: Vec<(Match, Option<Pattern>)>,
     /// What it does.
     pub action: Action,
+    /// The candidates that the action names: by model, provider or tier, or because they meet what it requires.
+    pub named: CandMask,
+    /// For each candidate what the action requires and it cannot show; empty where it requires nothing.
+    pub unmet: Vec<Option<Unmet>>,
 }
 
 /// A compiled text condition.
@@ -223,8 +258,9 @@ pub fn default_optimizer(policy: &PolicyConfig, objective: Objective) -> Optimiz
     }
     match objective {
         Objective::Balanced if policy.strategy.spend_per_thousand_calls.is_some() => Optimizer::ShadowPrice,
-        Objective::Balanced | Objective::Quality | Objective::Speed => Optimizer::MaxScore,
+        Objective::Balanced | Objective::Quality => Optimizer::MaxScore,
         Objective::Cost => Optimizer::Strict,
+        Objective::Speed => Optimizer::SpeedWeighted,
     }
 }
 

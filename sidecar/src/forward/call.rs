@@ -119,6 +119,9 @@ impl Call {
         data.shared.telemetry.decisions.observe((now - began).as_secs_f64());
         let config = &plane.snapshot.policies[policy].config;
         let wants_cost = headers.get(X_ANNOTATE).is_some_and(|value| value == "body");
+        if let Outcome::Picked(pick, _) = decision.outcome {
+            plane.take_turn(policy, pick);
+        }
         steer(&plane.snapshot.policies[policy], &plane.policies[policy].live, &decision);
         let asked = Asked {
             model: chat.model().into_owned(),
@@ -186,6 +189,7 @@ impl Call {
         let Some(flight) = &mut self.flight else { return };
         flight.sent = Some(now);
         let (_, beside, provider) = self.plane.target(self.decision.considered[flight.candidate].target);
+        beside.live.track().on_send();
         beside.live.health().on_send(self.data.shared.clock.millis(now), provider.timeouts.first_token);
     }
 
@@ -229,8 +233,26 @@ impl Call {
             let seen = Seen { usage, answers: self.asked.choices, first, took };
             self.plane.targets[target].live.learned().observe(&seen, &model.prior);
         }
+        if sent.is_some() {
+            self.track(target, &charge.usage, signal, took, now);
+        }
         self.tried.push(Tried { candidate, end, took, charge });
         self.signal(candidate, signal, now);
+    }
+
+    /// Keeps how a target answered an attempt that was sent.
+    fn track(&self, target: usize, usage: &Usage, signal: Signal, took: Duration, now: Instant) {
+        let now = self.data.shared.clock.millis(now);
+        let mut track = self.plane.targets[target].live.track();
+        match signal {
+            Signal::Success => {
+                let output = usage.output as f64 / f64::from(self.asked.choices.max(1));
+                let expected = self.plane.snapshot.targets[target].model.prior.answer_ms(output);
+                track.on_answer(took.as_secs_f64() * 1000.0, expected, now);
+            }
+            Signal::Error | Signal::RateLimited(_) | Signal::CredentialRejected => track.on_failure(now),
+            Signal::Neutral => track.on_neutral(),
+        }
     }
 
     /// Tells a target's health how an attempt went.

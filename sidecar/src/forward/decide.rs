@@ -10,7 +10,7 @@ use pointsman_config::money::Nano;
 use pointsman_config::policy::{Optimizer, TextScope};
 use pointsman_config::provider::Capabilities;
 use pointsman_core::decide::{Admit, Decision, Method, Scores, View, admit, decide as choose, observe};
-use pointsman_core::facts::{Facts, Text};
+use pointsman_core::facts::{Caller, Facts, Text};
 use pointsman_core::overrides::Overrides;
 use pointsman_core::shadow::{self, ShadowPrice};
 use pointsman_core::snapshot::Policy;
@@ -47,8 +47,8 @@ pub(crate) fn decide(
             &snapshot.offered(),
         ));
     };
-    let words = Words(chat);
-    let facts = facts(chat, &model, &words);
+    let words = Words { chat, headers };
+    let facts = facts(&words, &model);
     let policy = &snapshot.policies[route.policy];
     let now = data.shared.clock.millis(now);
     let header = |name: &'static str| headers.get(name).map(HeaderValue::as_bytes);
@@ -61,6 +61,8 @@ pub(crate) fn decide(
         caller,
         health: &|target| plane.health(target, now),
         expected: &|target| plane.expected(target),
+        measured: &|target| plane.measured(target, now),
+        turn: &|lead| plane.turn(route.policy, lead),
         room: &|limit| plane.room(limit),
         in_flight: data.shared.in_flight.load(Relaxed) as u64,
         lambda: lambda(plane, route.policy, &facts),
@@ -128,7 +130,8 @@ fn lambda(plane: &Plane, index: usize, facts: &Facts<'_>) -> f64 {
     price.insert(ShadowPrice::at(shadow::start(&candidates, target))).lambda()
 }
 
-fn facts<'a>(chat: &ChatRequest, model: &'a str, words: &'a Words<'a>) -> Facts<'a> {
+fn facts<'a>(words: &'a Words<'a>, model: &'a str) -> Facts<'a> {
+    let chat = words.chat;
     Facts {
         model,
         input_tokens: chat.input_tokens_estimate(),
@@ -140,20 +143,39 @@ fn facts<'a>(chat: &ChatRequest, model: &'a str, words: &'a Words<'a>) -> Facts<
             vision: chat.has_images(),
             tools: chat.has_tools(),
             structured_output: chat.wants_json_schema(),
+            reasoning: false,
         },
         text: words,
+        caller: words,
     }
 }
 
-/// The request's text, decoded when a rule asks for it.
-struct Words<'a>(&'a ChatRequest);
+/// The request's text and what else the caller says, decoded when a rule asks for it.
+struct Words<'a> {
+    chat: &'a ChatRequest,
+    headers: &'a HeaderMap,
+}
 
 impl Text for Words<'_> {
     fn text(&self, scope: TextScope) -> Cow<'_, str> {
         match scope {
-            TextScope::LastUserMessage => self.0.last_user_text(),
-            TextScope::UserText => self.0.user_text(),
-            TextScope::All => self.0.all_text(),
+            TextScope::LastUserMessage => self.chat.last_user_text(),
+            TextScope::UserText => self.chat.user_text(),
+            TextScope::All => self.chat.all_text(),
         }
+    }
+}
+
+impl Caller for Words<'_> {
+    fn header(&self, name: &str) -> Option<Cow<'_, str>> {
+        self.headers.get(name)?.to_str().ok().map(Cow::Borrowed)
+    }
+
+    fn metadata(&self, name: &str) -> Option<Cow<'_, str>> {
+        self.chat.metadata(name)
+    }
+
+    fn user(&self) -> Option<Cow<'_, str>> {
+        self.chat.user()
     }
 }

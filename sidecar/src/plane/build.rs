@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 use std::str::FromStr;
 use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 
 use http::{HeaderName, HeaderValue, Uri};
 use jiff::Timestamp;
@@ -77,7 +78,7 @@ impl Ground<'_> {
                     .clone();
                 counters.turn_to(today);
                 let limits = candidate.limits.iter().map(|&i| limits[i].live.clone()).collect();
-                CandidatePart { limits, counters }
+                CandidatePart { limits, counters, turns: AtomicU64::default() }
             })
             .collect()
     }

@@ -7,16 +7,18 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use pointsman_config::entry::Name;
 use pointsman_core::health::Health;
 use pointsman_core::lengths::Learned;
+use pointsman_core::measured::Track;
 use pointsman_core::shadow::ShadowPrice;
 use pointsman_core::snapshot::TargetKey;
 
 use crate::telemetry::TargetMetrics;
 use crate::usage::CallCounters;
 
-/// A target's health, what its calls use, and its metrics.
+/// A target's health, what its calls use, how it has answered of late, and its metrics.
 pub(crate) struct TargetLive {
     health: Mutex<Health>,
     learned: Mutex<Learned>,
+    track: Mutex<Track>,
     pub(crate) metrics: TargetMetrics,
 }
 
@@ -38,7 +40,7 @@ pub(crate) struct Live {
 
 impl TargetLive {
     pub(crate) fn new(metrics: TargetMetrics) -> Self {
-        Self { health: Mutex::default(), learned: Mutex::default(), metrics }
+        Self { health: Mutex::default(), learned: Mutex::default(), track: Mutex::default(), metrics }
     }
 
     /// Held for a few instructions at a time, never across an await.
@@ -49,6 +51,11 @@ impl TargetLive {
     /// Held for a few instructions at a time, never across an await.
     pub(crate) fn learned(&self) -> MutexGuard<'_, Learned> {
         self.learned.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Held for a few instructions at a time, never across an await.
+    pub(crate) fn track(&self) -> MutexGuard<'_, Track> {
+        self.track.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -87,6 +87,8 @@ pub(crate) fn decision_json(snapshot: &Snapshot, policy: &Policy, decision: &Dec
             "draws": decision.draws,
             "task": decision.task.as_deref(),
             "complexity": decision.complexity,
+            "complexity_missing": decision.complexity_missing,
+            "tier": decision.tier.map(|choice| &policy.config.tiers[choice.tier].name),
             "lambda": decision.lambda,
         },
     })
@@ -96,6 +98,9 @@ fn candidate(snapshot: &Snapshot, explainer: &Explainer<'_>, row: &Considered) -
     let mut candidate = target(snapshot, row.target);
     let (verdict, why) = match &row.verdict {
         Verdict::Picked => ("picked", None),
+        Verdict::StandsBy(_) if row.dominated => {
+            ("stands_by", Some("another one is nowhere worse and somewhere better".to_owned()))
+        }
         Verdict::StandsBy(_) => ("stands_by", None),
         Verdict::LeftOut(reason) => ("left_out", Some(explainer.reason(reason))),
         Verdict::Undecided => ("undecided", None),
@@ -128,7 +133,7 @@ fn target(snapshot: &Snapshot, target: usize) -> Value {
 fn method(method: &Method) -> String {
     match method {
         Method::Direct => "Direct".to_owned(),
-        Method::Scored(optimizer, scores) => format!("{optimizer:?} over {scores:?}"),
+        Method::Scored(optimizer, scores) => format!("{} over {scores:?}", optimizer.name()),
         Method::Refused => "Refused".to_owned(),
     }
 }

@@ -21,7 +21,7 @@ pub struct Model {
 
     /// What the model can do: Chat, Vision (images as input), Tools, StructuredOutput (answers that follow a JSON schema),
     /// Reasoning. A request with images, tools or a JSON schema is not sent to a model that does not list them; Chat is
-    /// taken for granted, Reasoning only described. Default: the catalogue's, else Chat.
+    /// taken for granted, Reasoning is for policies that require it. Default: the catalogue's, else Chat.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(min = 1, max = 5))]
     #[x_kube(merge_strategy = ListMerge::Set)]
@@ -47,6 +47,20 @@ pub struct Model {
     /// What is believed of the model before anything is measured. Default: the catalogue's, else that of an ordinary model.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub prior: Option<Prior>,
+
+    /// The provider's share of the model's calls under balancing WeightedRoundRobin, 1 to 1000; breaks ties under the
+    /// others. Default: 1.
+    #[serde(default = "default_weight")]
+    #[schemars(range(min = 1, max = 1000))]
+    pub weight: i32,
+
+    /// Whether this provider wins ties among those of the model. Default: false.
+    #[serde(default)]
+    pub preferred: bool,
+}
+
+fn default_weight() -> i32 {
+    1
 }
 
 choice! {
@@ -106,6 +120,11 @@ pub struct Prior {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 1, max = 1_000_000))]
     pub output_tokens: Option<i32>,
+
+    /// How often the model is met among the opponents of OptimalLP, 0 to 1000. Default: the catalogue's, else 1.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 0, max = 1000))]
+    pub sampling_weight: Option<i32>,
 }
 
 fn provider_model(_: &mut schemars::SchemaGenerator) -> schemars::Schema {

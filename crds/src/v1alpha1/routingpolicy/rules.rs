@@ -3,6 +3,7 @@
 use kube::KubeSchema;
 use serde::{Deserialize, Serialize};
 
+use super::requirement::Requirement;
 use crate::choice::choice;
 use crate::schema::{self, member, rule};
 use crate::shared::{Objective, Optimizer, Reference};
@@ -29,8 +30,9 @@ pub struct RoutingRule {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
 #[x_kube(validation = rule(
-    "has(self.model) || has(self.text) || has(self.inputTokens)",
-    "a match needs model, text or inputTokens; leave matches out for a rule that always applies"))]
+    "has(self.model) || has(self.text) || has(self.inputTokens) || has(self.complexity) || has(self.headers) \
+     || has(self.metadata) || has(self.user) || has(self.hasTools) || has(self.hasImages)",
+    "a match needs at least one condition; leave matches out for a rule that always applies"))]
 pub struct Match {
     /// The model name that the caller asked for, exactly.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -44,6 +46,82 @@ pub struct Match {
     /// Estimated input tokens of the request.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub input_tokens: Option<TokenRange>,
+
+    /// How complex the scorer finds the text, from 0 to 1. Fits nothing where no scorer says so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub complexity: Option<ComplexityRange>,
+
+    /// Headers of the request, at most 8, all of which must fit.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(min = 1, max = 8))]
+    #[x_kube(merge_strategy = ListMerge::Map(vec!["name".into()]))]
+    pub headers: Vec<HeaderMatch>,
+
+    /// Entries of the request's `metadata`, at most 8, all of which must fit.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(min = 1, max = 8))]
+    #[x_kube(merge_strategy = ListMerge::Map(vec!["name".into()]))]
+    pub metadata: Vec<MetadataMatch>,
+
+    /// The request's `user`, exactly. Asserted by the application, not authenticated.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "schema::text::<256>")]
+    pub user: Option<String>,
+
+    /// Whether the request offers tools.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub has_tools: Option<bool>,
+
+    /// Whether the request has images.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub has_images: Option<bool>,
+}
+
+/// One header of a request.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct HeaderMatch {
+    /// Its name; upper and lower case are the same.
+    #[schemars(schema_with = "schema::header_name")]
+    pub name: String,
+
+    /// Its exact value. Default: any.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "schema::text::<256>")]
+    pub value: Option<String>,
+}
+
+/// One entry of a request's `metadata`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct MetadataMatch {
+    /// Its key.
+    #[schemars(schema_with = "schema::text::<64>")]
+    pub name: String,
+
+    /// Its exact value. Default: any.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "schema::text::<512>")]
+    pub value: Option<String>,
+}
+
+/// A range of complexities, both ends included.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+#[x_kube(validation = rule("has(self.min) || has(self.max)", "set min, max or both"))]
+#[x_kube(validation = rule(
+    "!has(self.min) || !has(self.max) || double(self.min) <= double(self.max)",
+    "min must not be greater than max"))]
+pub struct ComplexityRange {
+    /// At least so complex, such as `"0.45"`. Default: no lower end.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "schema::fraction")]
+    pub min: Option<String>,
+
+    /// At most so complex. Default: no upper end.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "schema::fraction")]
+    pub max: Option<String>,
 }
 
 /// A regular expression over a part of the text.
@@ -97,13 +175,15 @@ pub struct TokenRange {
 #[serde(rename_all = "camelCase")]
 #[x_kube(validation = member("UseModel", "useModel"))]
 #[x_kube(validation = member("UseProvider", "useProvider"))]
+#[x_kube(validation = member("UseTier", "useTier"))]
+#[x_kube(validation = member("Require", "require"))]
 #[x_kube(validation = member("Exclude", "exclude"))]
 #[x_kube(validation = member("OverrideStrategy", "overrideStrategy"))]
 #[x_kube(validation = member("Reject", "reject"))]
 pub struct Action {
-    /// UseModel: this candidate answers. UseProvider: only this provider's candidates are chosen among. Exclude: these
-    /// candidates fall away. OverrideStrategy: another objective or optimizer decides. Reject: the request is refused
-    /// with 403.
+    /// UseModel: this candidate answers. UseProvider: only this provider's candidates are chosen among. UseTier: only this
+    /// tier's. Exclude: these candidates fall away. Require: those fall away that cannot show this. OverrideStrategy:
+    /// another objective or optimizer decides. Reject: the request is refused with 403.
     #[serde(rename = "type")]
     pub type_: ActionType,
 
@@ -115,6 +195,14 @@ pub struct Action {
     /// ResolvedRefs False, reason UnknownProvider.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub use_provider: Option<Reference>,
+
+    /// The tier among whose candidates is chosen. Only with type UseTier.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub use_tier: Option<UseTier>,
+
+    /// What the candidates must show. Only with type Require.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub require: Option<Requirement>,
 
     /// The candidates that fall away. Only with type Exclude.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -136,6 +224,10 @@ choice! {
         UseModel = "UseModel",
         /// Only one provider's candidates are chosen among.
         UseProvider = "UseProvider",
+        /// Only one tier's candidates are chosen among.
+        UseTier = "UseTier",
+        /// What cannot show something falls away.
+        Require = "Require",
         /// Some candidates fall away.
         Exclude = "Exclude",
         /// Another objective or optimizer decides.
@@ -152,6 +244,15 @@ pub struct UseModel {
     /// A candidate's model.
     #[schemars(schema_with = "schema::model")]
     pub model: String,
+}
+
+/// The tier among whose candidates is chosen.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct UseTier {
+    /// A tier of the policy.
+    #[schemars(schema_with = "schema::name")]
+    pub name: String,
 }
 
 /// The candidates that fall away.
@@ -172,7 +273,7 @@ pub struct OverrideStrategy {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub objective: Option<Objective>,
 
-    /// MaxScore, Strict, Cheapest, Fastest or ShadowPrice, in place of the policy's. Default: the policy's, or with
+    /// Any optimizer of `strategy.optimizer`, in place of the policy's. Default: the policy's, or with
     /// `objective` that objective's own.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub optimizer: Option<Optimizer>,

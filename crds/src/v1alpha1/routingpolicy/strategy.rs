@@ -14,10 +14,14 @@ use crate::shared::Optimizer;
     "!has(self.optimizer) || self.optimizer != 'Strict' || has(self.maxCostPerCall) || has(self.maxPrice)",
     "optimizer Strict needs a bound: set maxCostPerCall or maxPrice"))]
 pub struct Strategy {
-    /// MaxScore: highest weighted score. Strict: highest quality within maxCostPerCall or maxPrice. Cheapest: lowest cost.
-    /// Fastest: shortest expected time. ShadowPrice: highest quality minus lambda times cost, lambda steered by spend.
-    /// Default by objective: Strict for Cost (without a bound the highest weighted score, which is nearly the cheapest);
-    /// ShadowPrice for Balanced with a spendTarget; else MaxScore.
+    /// MaxScore: highest weighted score. Strict: highest quality within maxCostPerCall or maxPrice. SimpleLP: the mix of
+    /// models with the highest expected score (quality for objective Quality, else the weighted score) whose expected cost
+    /// is within the bound; one is drawn from it. OptimalLP: the same with the chance to win against the other candidates in
+    /// place of the quality. SpeedWeighted: the score between worst and best at 0.6, speed at 0.4. ShadowPrice: highest
+    /// quality minus lambda times cost, lambda steered by spend. Pareto: highest weighted score of those that no other
+    /// beats in quality, cost and time. Cheapest: lowest cost. Fastest: shortest expected time. MostAvailable: highest
+    /// rate of success of late. Default by objective: Strict for Cost (without a bound the highest weighted score, which
+    /// is nearly the cheapest); SpeedWeighted for Speed; ShadowPrice for Balanced with a spendTarget; else MaxScore.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub optimizer: Option<Optimizer>,
 
@@ -30,7 +34,8 @@ pub struct Strategy {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub spend_target: Option<SpendTarget>,
 
-    /// The most that one call may be expected to cost, in USD, such as `"0.02"`. Default: no bound.
+    /// The most that one call may be expected to cost, in USD, such as `"0.02"`; for SimpleLP and OptimalLP on average.
+    /// Default: no bound.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "schema::positive_decimal")]
     pub max_cost_per_call: Option<String>,
@@ -50,6 +55,22 @@ pub struct Strategy {
     /// request is refused.
     #[serde(default)]
     pub on_infeasible: OnInfeasible,
+
+    /// Whether SimpleLP and OptimalLP may mix models. Enabled (default): the bound holds on average, and each call draws
+    /// its model. Disabled: one model, within the bound by itself, and nothing is drawn.
+    #[serde(default)]
+    pub sampling: Sampling,
+}
+
+choice! {
+    /// Whether the linear programs may mix models.
+    pub enum Sampling {
+        /// Each call draws its model; the bound holds on average.
+        Enabled = "Enabled",
+        /// One of the models within the bound.
+        Disabled = "Disabled",
+    }
+    default = Enabled;
 }
 
 choice! {

@@ -118,7 +118,12 @@ fn one(
     }
     providers.sort();
     providers.dedup();
-    Some(CandidateConfig { model: model.clone(), providers })
+    Some(CandidateConfig {
+        model: model.clone(),
+        providers,
+        tier: candidate.tier.clone(),
+        weight: candidate.weight.and_then(|weight| u32::try_from(weight).ok()),
+    })
 }
 
 type Asked<'a> = (Option<usize>, &'a Name, &'a ProviderFacts);

@@ -2,13 +2,15 @@
 
 use std::collections::BTreeSet;
 
-use pointsman_config::policy::{self, CandidateConfig, TokenRange};
+use pointsman_config::policy::{self, CandidateConfig, ComplexityRange, NamedValue, TokenRange};
 use pointsman_crds::v1alpha1::routingpolicy::{self as api, ActionType, RoutingPolicySpec};
 use regex::RegexBuilder;
 
 use super::candidates::Reach;
+use super::requirement::requirement;
 use super::strategy::{objective, optimizer};
 use crate::compile::problem::{Problems, Reason};
+use crate::compile::provider::number;
 
 /// The most memory that one compiled expression may take.
 const MOST_REGEX_BYTES: usize = 1 << 20;
@@ -67,9 +69,9 @@ impl Rest<'_> {
 }
 
 fn one_match(path: &str, entry: &api::Match, problems: &mut Problems) -> Option<policy::Match> {
-    if entry.model.is_none() && entry.text.is_none() && entry.input_tokens.is_none() {
+    if *entry == api::Match::default() {
         let message =
-            "a match needs model, text or inputTokens; leave matches out for a rule that always applies";
+            "a match needs at least one condition; leave matches out for a rule that always applies";
         problems.add(path, Reason::Invalid, message);
         return None;
     }
@@ -81,7 +83,49 @@ fn one_match(path: &str, entry: &api::Match, problems: &mut Problems) -> Option<
         Some(range) => Some(token_range(&format!("{path}.inputTokens"), range, problems)?),
         None => None,
     };
-    Some(policy::Match { model: entry.model.clone(), text, input_tokens })
+    let complexity = match &entry.complexity {
+        Some(range) => Some(complexity_range(&format!("{path}.complexity"), range, problems)?),
+        None => None,
+    };
+    let headers = entry.headers.iter().map(|h| named(&h.name.to_ascii_lowercase(), h.value.as_ref()));
+    let metadata = entry.metadata.iter().map(|m| named(&m.name, m.value.as_ref()));
+    Some(policy::Match {
+        model: entry.model.clone(),
+        text,
+        input_tokens,
+        complexity,
+        headers: headers.collect(),
+        metadata: metadata.collect(),
+        user: entry.user.clone(),
+        has_tools: entry.has_tools,
+        has_images: entry.has_images,
+    })
+}
+
+fn named(name: &str, value: Option<&String>) -> NamedValue {
+    NamedValue { name: name.to_owned(), value: value.cloned() }
+}
+
+fn complexity_range(
+    path: &str,
+    range: &api::ComplexityRange,
+    problems: &mut Problems,
+) -> Option<ComplexityRange> {
+    let min = fraction(&format!("{path}.min"), range.min.as_ref(), problems)?;
+    let max = fraction(&format!("{path}.max"), range.max.as_ref(), problems)?;
+    if min.zip(max).is_some_and(|(min, max)| min > max) {
+        problems.add(path, Reason::Invalid, "min must not be greater than max");
+        return None;
+    }
+    Some(ComplexityRange { min, max })
+}
+
+/// A number from 0 to 1 that may be absent; none where it stands there and is none.
+pub(super) fn fraction(path: &str, text: Option<&String>, problems: &mut Problems) -> Option<Option<f64>> {
+    match text {
+        Some(text) => number(path, text, 0.0..=1.0, problems).map(Some),
+        None => Some(None),
+    }
 }
 
 fn text_match(path: &str, text: &api::TextMatch, problems: &mut Problems) -> Option<policy::TextMatch> {
@@ -134,6 +178,24 @@ fn action(
                 return problems.refuse(path, missing("useProvider", action));
             };
             use_provider(rest, &format!("{path}.useProvider"), reference, problems)
+        }
+        ActionType::UseTier => {
+            let Some(tier) = &action.use_tier else {
+                return problems.refuse(path, missing("useTier", action));
+            };
+            let of = |candidate: &api::Candidate| candidate.tier.as_ref() == Some(&tier.name);
+            if !rest.spec.candidates.iter().any(of) {
+                let message = format!("\"{}\" is the tier of no candidate of this policy", tier.name);
+                problems.add(format!("{path}.useTier.name"), Reason::Invalid, message);
+            }
+            let is_served = rest.resolved.iter().any(|candidate| candidate.tier.as_ref() == Some(&tier.name));
+            is_served.then(|| policy::Action::UseTier { tier: tier.name.clone() })
+        }
+        ActionType::Require => {
+            let Some(require) = &action.require else {
+                return problems.refuse(path, missing("require", action));
+            };
+            Some(policy::Action::Require { requirement: requirement(require) })
         }
         ActionType::Exclude => {
             let Some(exclude) = &action.exclude else {

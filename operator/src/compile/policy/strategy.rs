@@ -37,6 +37,10 @@ pub(super) fn compile(strategy: Option<&api::Strategy>, problems: &mut Problems)
         max_price,
         max_output_tokens: strategy.max_output_tokens.and_then(|tokens| u64::try_from(tokens).ok()),
         on_infeasible: on_infeasible(strategy.on_infeasible),
+        sampling: match strategy.sampling {
+            api::Sampling::Enabled => policy::Sampling::Enabled,
+            api::Sampling::Disabled => policy::Sampling::Disabled,
+        },
     })
 }
 
@@ -81,6 +85,11 @@ pub(super) fn optimizer(optimizer: Optimizer) -> policy::Optimizer {
     match optimizer {
         Optimizer::MaxScore => policy::Optimizer::MaxScore,
         Optimizer::Strict => policy::Optimizer::Strict,
+        Optimizer::SimpleLp => policy::Optimizer::SimpleLp,
+        Optimizer::OptimalLp => policy::Optimizer::OptimalLp,
+        Optimizer::SpeedWeighted => policy::Optimizer::SpeedWeighted,
+        Optimizer::Pareto => policy::Optimizer::Pareto,
+        Optimizer::MostAvailable => policy::Optimizer::MostAvailable,
         Optimizer::Cheapest => policy::Optimizer::Cheapest,
         Optimizer::Fastest => policy::Optimizer::Fastest,
         Optimizer::ShadowPrice => policy::Optimizer::ShadowPrice,

@@ -61,6 +61,8 @@ fn catalogue_models(type_: &str, today: Date) -> Vec<ModelFacts> {
             max_output_tokens: Some(entry.max_output_tokens),
             capabilities: entry.beyond_chat(),
             prior: entry.prior().prior,
+            weight: 1,
+            preferred: false,
         },
         price_origin: Some(PriceOrigin::Catalogue(entry.as_of)),
         recommended: recommended.contains(&entry.name),
@@ -94,6 +96,8 @@ fn from_spec(type_: &str, index: usize, model: &api::Model, problems: &mut Probl
         max_output_tokens: model.max_output_tokens.map(tokens).or(known.map(|entry| entry.max_output_tokens)),
         capabilities: capabilities(model, known),
         prior: prior(&path, model, known, problems)?,
+        weight: u32::try_from(model.weight).unwrap_or(1).max(1),
+        preferred: model.preferred,
     };
     Some(ModelFacts { config, price_origin, recommended: true })
 }
@@ -111,6 +115,7 @@ fn capabilities(model: &api::Model, known: Option<&Entry>) -> Capabilities {
         vision: has(Capability::Vision),
         tools: has(Capability::Tools),
         structured_output: has(Capability::StructuredOutput),
+        reasoning: has(Capability::Reasoning),
     }
 }
 
@@ -144,11 +149,15 @@ fn prior(path: &str, model: &api::Model, known: Option<&Entry>, problems: &mut P
         first_token_ms,
         tokens_per_second: own.tokens_per_second.map_or(believed.tokens_per_second, f64::from),
         output_tokens: own.output_tokens.map_or(believed.output_tokens, f64::from),
+        sampling_weight: own
+            .sampling_weight
+            .and_then(|w| u32::try_from(w).ok())
+            .unwrap_or(believed.sampling_weight),
     })
 }
 
 /// A decimal number within a range.
-pub(super) fn number(
+pub(in crate::compile) fn number(
     path: &str,
     text: &str,
     range: RangeInclusive<f64>,

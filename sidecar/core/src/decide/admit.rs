@@ -1,14 +1,15 @@
 //! Admits a call: resolves what was asked for, applies the rules, drops who cannot answer.
 
 use pointsman_config::money::Nano;
-use pointsman_config::policy::{Action, Mode, Objective, Optimizer};
+use pointsman_config::policy::{Mode, Objective, Optimizer};
 use smallvec::SmallVec;
 
-use super::decision::{Considered, Decision, Method, Need, Outcome, PickReason, Reason, Refusal, Verdict};
+use super::decision::{Considered, Decision, Need, Outcome, PickReason, Reason, Refusal, Verdict};
+use super::rules::{self, Fitting, Ruling};
 use super::scores::ScoreSource;
 use super::{View, filter};
 use crate::facts::Facts;
-use crate::snapshot::{Asked, CandMask, Candidate, Rule};
+use crate::snapshot::{Asked, CandMask, Candidate};
 use crate::time::Millis;
 
 /// What [`admit`] found.
@@ -20,14 +21,39 @@ pub enum Admit {
     Score(Admitted),
 }
 
+/// The candidates of one call.
+pub(super) type Rows = SmallVec<[Considered; 4]>;
+
 /// A call that needs a choice.
 #[derive(Debug)]
 pub struct Admitted {
-    pub(super) rows: SmallVec<[Considered; 4]>,
+    pub(super) rows: Rows,
     pub(super) live: CandMask,
     pub(super) objective: Objective,
     pub(super) optimizer: Option<Optimizer>,
     pub(super) rule: Option<usize>,
+    /// Rules that cannot be applied before the complexity of the text is known.
+    pub(super) waiting: Option<Fitting>,
+    pub(super) complexity_missing: bool,
+    pub(super) call: Admission,
+}
+
+/// What stays the same of a call from its admission to its choice.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Admission {
+    pub(super) asked: Asked,
+    /// Whether a model is to be chosen, or the application's own choice is looked for.
+    pub(super) choosing: bool,
+    pub(super) input_tokens: u64,
+}
+
+/// What is known of a text's complexity.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Known {
+    /// It was not scored yet.
+    NotYet,
+    /// It was scored; none where no scorer said it.
+    Scored(Option<f64>),
 }
 
 impl Admitted {
@@ -35,16 +61,11 @@ impl Admitted {
     pub fn live(&self) -> CandMask {
         self.live
     }
-}
 
-/// What the rules say about a call.
-#[derive(Default)]
-struct Ruling {
-    rejected_by: Option<usize>,
-    excluded: SmallVec<[(usize, CandMask); 2]>,
-    objective: Option<Objective>,
-    optimizer: Option<Optimizer>,
-    used: Option<(usize, CandMask)>,
+    /// Whether rules or tiers of the policy ask how complex the text is.
+    pub fn wants_complexity(&self, v: &View<'_>) -> bool {
+        self.waiting.is_some() || v.policy.config.tiers.iter().any(|tier| tier.min_complexity.is_some())
+    }
 }
 
 /// Drops the candidates that cannot or must not answer; decides at once where no choice is left.
@@ -52,24 +73,52 @@ struct Ruling {
 /// A policy that observes chooses for every call, also for one that names a model; [`super::observe`] then says who serves.
 pub fn admit(f: &Facts<'_>, v: &View<'_>) -> Admit {
     match v.policy.config.mode {
-        Mode::Route => admit_as(f, v, true),
-        Mode::Observe => admit_as(f, &View { asked: Asked::Virtual, ..*v }, true),
-        Mode::Disabled => admit_as(f, v, false),
+        Mode::Route => admit_as(f, v, true, Known::NotYet),
+        Mode::Observe => admit_as(f, &View { asked: Asked::Virtual, ..*v }, true, Known::NotYet),
+        Mode::Disabled => admit_as(f, v, false, Known::NotYet),
     }
 }
 
 /// Admits a call whose model is to be chosen, or is what the application itself asked for.
-pub(super) fn admit_as(f: &Facts<'_>, v: &View<'_>, choosing: bool) -> Admit {
-    let ruling = rule_on(f, v, choosing);
-    let mut rows = consider(f, v);
+pub(super) fn admit_as(f: &Facts<'_>, v: &View<'_>, choosing: bool, complexity: Known) -> Admit {
+    let call = Admission { asked: v.asked, choosing, input_tokens: f.input_tokens };
+    let rows = consider(f, v);
+    if v.policy.rules.is_empty() {
+        return narrow(v, rows, Ruling::default(), call);
+    }
+    let fitting = rules::fitting(f, v, choosing);
+    match complexity {
+        Known::Scored(complexity) => narrow(v, rows, fitting.rule(v, complexity), call),
+        Known::NotYet if !fitting.waits_for_complexity(v) => narrow(v, rows, fitting.rule(v, None), call),
+        Known::NotYet => Admit::Score(waiting(v, rows, fitting, call)),
+    }
+}
+
+/// A call whose rules ask how complex the text is: everything waits for the score.
+fn waiting(v: &View<'_>, rows: Rows, fitting: Fitting, call: Admission) -> Admitted {
+    let live = (0..rows.len())
+        .filter(|i| rows[*i].verdict == Verdict::Undecided && not_asked_for(v, *i).is_none())
+        .fold(CandMask::default(), CandMask::with);
+    Admitted {
+        rows,
+        live,
+        objective: v.policy.config.objective,
+        optimizer: None,
+        rule: None,
+        waiting: Some(fitting),
+        complexity_missing: false,
+        call,
+    }
+}
+
+/// Applies what the rules say, and drops who cannot answer now.
+pub(super) fn narrow(v: &View<'_>, mut rows: Rows, ruling: Ruling, call: Admission) -> Admit {
     if let Some(rule) = ruling.rejected_by {
         return Admit::Decided(refused(v, rows, Refusal::Rule { rule }));
     }
     restrict(v, &mut rows, &ruling);
     leave_out(v, &mut rows, |row, candidate| {
-        filter::unbounded(f, v, candidate)
-            .or_else(|| filter::unpriced(v, candidate))
-            .or_else(|| filter::unavailable(v, row.target))
+        filter::unpriced(v, candidate).or_else(|| filter::unavailable(v, row.target))
     });
     let least = least(&rows);
     leave_out(v, &mut rows, |row, candidate| {
@@ -78,9 +127,10 @@ pub(super) fn admit_as(f: &Facts<'_>, v: &View<'_>, choosing: bool) -> Admit {
     let live = live(&rows);
     if live.is_empty() {
         let refusal = why_none(v, &rows);
-        return Admit::Decided(refused(v, rows, refusal));
+        let complexity_missing = ruling.complexity_missing;
+        return Admit::Decided(Decision { complexity_missing, ..refused(v, rows, refusal) });
     }
-    settle_without_choice(v, rows, live, ruling, choosing)
+    settle_without_choice(v, rows, live, ruling, call)
 }
 
 /// Leaves out every candidate that is still in and for which there is a reason.
@@ -109,17 +159,10 @@ fn least(rows: &[Considered]) -> Need {
 }
 
 /// A disabled policy and a named model need no choice.
-fn settle_without_choice(
-    v: &View<'_>,
-    rows: SmallVec<[Considered; 4]>,
-    live: CandMask,
-    ruling: Ruling,
-    choosing: bool,
-) -> Admit {
-    let rule = ruling.used.as_ref().map(|(rule, _)| *rule);
+fn settle_without_choice(v: &View<'_>, rows: Rows, live: CandMask, ruling: Ruling, call: Admission) -> Admit {
     let reason = match v.asked {
         Asked::Named(_) => Some(PickReason::Requested),
-        Asked::Virtual if !choosing => Some(PickReason::Default),
+        Asked::Virtual if !call.choosing => Some(PickReason::Default),
         Asked::Virtual => None,
     };
     let first = match (&reason, v.policy.default) {
@@ -137,20 +180,22 @@ fn settle_without_choice(
             // The platform's exceptions stand above the caller's wishes.
             objective: ruling.objective.or(v.caller.objective).unwrap_or(v.policy.config.objective),
             optimizer: ruling.optimizer,
-            rule,
+            rule: ruling.used,
+            waiting: None,
+            complexity_missing: ruling.complexity_missing,
+            call,
         }),
     }
 }
 
 /// The default, or its model at another provider.
 fn standing_in(v: &View<'_>, live: CandMask, default: usize) -> Option<usize> {
-    let model = &v.snapshot.targets[v.policy.candidates[default].target].key.model;
-    let same = v.policy.candidates_of(v.snapshot, model);
-    if live.has(default) { Some(default) } else { live.iter().find(|i| same.has(*i)) }
+    let lead = v.policy.candidates[default].lead;
+    if live.has(default) { Some(default) } else { live.iter().find(|i| v.policy.candidates[*i].lead == lead) }
 }
 
 /// Every candidate with what a send there would need; nobody is dropped but the unfit.
-fn consider(f: &Facts<'_>, v: &View<'_>) -> SmallVec<[Considered; 4]> {
+fn consider(f: &Facts<'_>, v: &View<'_>) -> Rows {
     v.policy
         .candidates
         .iter()
@@ -170,84 +215,45 @@ fn consider(f: &Facts<'_>, v: &View<'_>) -> SmallVec<[Considered; 4]> {
                 expected_ms: expected.answer_ms(output),
                 score: f64::NEG_INFINITY,
                 step,
-                verdict: filter::unfit(f, model).map_or(Verdict::Undecided, Verdict::LeftOut),
+                dominated: false,
+                verdict: filter::unfit(f, model)
+                    .or_else(|| filter::unbounded(f, v, candidate))
+                    .map_or(Verdict::Undecided, Verdict::LeftOut),
             }
         })
         .collect()
 }
 
-/// Leaves out what was not asked for and what the rules exclude.
+/// Leaves out what was not asked for, what the policy does not permit and what the rules leave out.
 fn restrict(v: &View<'_>, rows: &mut [Considered], ruling: &Ruling) {
     for (i, row) in rows.iter_mut().enumerate() {
-        let asked_for = match v.asked {
-            Asked::Named(named) => (!named.has(i)).then_some(Reason::NotRequested),
-            Asked::Virtual if !v.policy.candidates[i].listed => Some(Reason::Unlisted),
-            Asked::Virtual => v.caller.candidates.filter(|mask| !mask.has(i)).map(|_| Reason::NotRequested),
-        };
-        let excluded =
-            ruling.excluded.iter().find(|(_, mask)| mask.has(i)).map(|(r, _)| Reason::ExcludedByRule(*r));
-        let not_used =
-            ruling.used.as_ref().filter(|(_, mask)| !mask.has(i)).map(|(r, _)| Reason::NotUsedByRule(*r));
-        if let Some(reason) = asked_for.or(excluded).or(not_used) {
+        let reason = not_asked_for(v, i)
+            .or_else(|| v.policy.candidates[i].unmet.clone().map(|what| Reason::Unmet { rule: None, what }))
+            .or_else(|| ruling.narrowing.iter().find_map(|rule| narrowed_by(v, *rule, i)))
+            .or_else(|| {
+                ruling.used.filter(|rule| !v.policy.rules[*rule].named.has(i)).map(Reason::NotUsedByRule)
+            });
+        if let Some(reason) = reason {
             row.verdict = Verdict::LeftOut(reason);
         }
     }
 }
 
-/// Applies the rules in order: Reject first, then Exclude and OverrideStrategy add up, the others end the search.
-///
-/// A call that names a model is not chosen for: only Reject and Exclude apply to it.
-fn rule_on(f: &Facts<'_>, v: &View<'_>, choosing: bool) -> Ruling {
-    let mut ruling = Ruling::default();
-    if v.policy.rules.is_empty() {
-        return ruling;
+fn not_asked_for(v: &View<'_>, i: usize) -> Option<Reason> {
+    match v.asked {
+        Asked::Named(named) => (!named.has(i)).then_some(Reason::NotRequested),
+        Asked::Virtual if !v.policy.candidates[i].listed => Some(Reason::Unlisted),
+        Asked::Virtual => v.caller.candidates.filter(|mask| !mask.has(i)).map(|_| Reason::NotRequested),
     }
-    let fitting: SmallVec<[usize; 8]> =
-        (0..v.policy.rules.len()).filter(|i| fits(f, &v.policy.rules[*i])).collect();
-    let rejects = |i: &&usize| matches!(v.policy.rules[**i].action, Action::Reject { .. });
-    ruling.rejected_by = fitting.iter().find(rejects).copied();
-    let choosing = v.asked == Asked::Virtual && choosing;
-    for i in fitting {
-        match &v.policy.rules[i].action {
-            Action::Reject { .. } => {}
-            Action::Exclude { models } => {
-                let mask = models.iter().fold(CandMask::default(), |mask, model| {
-                    CandMask(mask.0 | v.policy.candidates_of(v.snapshot, model).0)
-                });
-                ruling.excluded.push((i, mask));
-            }
-            Action::OverrideStrategy { objective, optimizer } if choosing => {
-                ruling.objective = ruling.objective.or(*objective);
-                ruling.optimizer = ruling.optimizer.or(*optimizer);
-            }
-            Action::UseModel { model } if choosing => {
-                ruling.used = Some((i, v.policy.candidates_of(v.snapshot, model)));
-                break;
-            }
-            Action::UseProvider { provider } if choosing => {
-                ruling.used = Some((i, candidates_at(v, provider)));
-                break;
-            }
-            Action::OverrideStrategy { .. } | Action::UseModel { .. } | Action::UseProvider { .. } => {}
-        }
-    }
-    ruling
 }
 
-fn candidates_at(v: &View<'_>, provider: &pointsman_config::entry::Name) -> CandMask {
-    let there = |i: &usize| v.snapshot.targets[v.policy.candidates[*i].target].key.provider == *provider;
-    (0..v.policy.candidates.len()).filter(there).fold(CandMask::default(), CandMask::with)
-}
-
-fn fits(f: &Facts<'_>, rule: &Rule) -> bool {
-    rule.matches.is_empty()
-        || rule.matches.iter().any(|(m, pattern)| {
-            let tokens = m.input_tokens.unwrap_or_default();
-            m.model.as_ref().is_none_or(|model| model == f.model)
-                && tokens.min.is_none_or(|min| f.input_tokens >= min)
-                && tokens.max.is_none_or(|max| f.input_tokens <= max)
-                && pattern.as_ref().is_none_or(|p| p.regex.is_match(&f.text.text(p.text.over)))
-        })
+/// Why a rule that excludes or requires leaves a candidate out.
+fn narrowed_by(v: &View<'_>, at: usize, i: usize) -> Option<Reason> {
+    let rule = &v.policy.rules[at];
+    match rule.unmet.get(i) {
+        Some(unmet) => unmet.clone().map(|what| Reason::Unmet { rule: Some(at), what }),
+        None => rule.named.has(i).then_some(Reason::ExcludedByRule(at)),
+    }
 }
 
 /// The refusal that fits the reasons: never possible, not now, or no money.
@@ -285,18 +291,6 @@ pub(super) fn cheapest(rows: &[Considered], live: CandMask) -> Option<usize> {
     live.iter().min_by_key(|i| rows[*i].expected_cost.map_or(u64::MAX, |c| c.0))
 }
 
-pub(super) fn refused(v: &View<'_>, considered: SmallVec<[Considered; 4]>, refusal: Refusal) -> Decision {
-    Decision {
-        considered,
-        outcome: Outcome::Refused(refusal),
-        propensity: 1.0,
-        plan: SmallVec::new(),
-        served: None,
-        method: Method::Refused,
-        lambda: v.lambda,
-        attempts: v.policy.config.resilience.attempts,
-        draws: v.draws,
-        task: None,
-        complexity: None,
-    }
+pub(super) fn refused(v: &View<'_>, considered: Rows, refusal: Refusal) -> Decision {
+    Decision { considered, outcome: Outcome::Refused(refusal), ..Decision::blank(v) }
 }

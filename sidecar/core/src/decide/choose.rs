@@ -1,61 +1,182 @@
-//! Chooses among the live candidates and orders the rest as fallbacks.
+//! Chooses among the live candidates, first the model, then its provider, and orders the rest as fallbacks.
 
-use pointsman_config::money::Nano;
 use pointsman_config::policy::{OnInfeasible, Optimizer};
 use smallvec::SmallVec;
 
-use super::admit::{Admitted, cheapest, live, refused};
+use super::admit::{Admit, Admitted, Rows, cheapest, live, narrow, refused};
+use super::contenders::{Bounds, Contenders, contenders, team};
 use super::decision::{Considered, Decision, Method, Outcome, PickReason, Reason, Refusal, Verdict};
-use super::score::{score, score_weighted};
+use super::score::{Aim, Ranking};
 use super::scores::{ScoreMethod, Scores};
+use super::tiers::{self, TierChoice};
 use super::{View, filter};
 use crate::snapshot::{CandMask, default_optimizer};
 
-/// Scores the admitted candidates, picks one and orders the others.
-///
-/// Ties go to the cheaper, then to the earlier candidate, so that the same view always gives the same decision. A
-/// quality that is not a finite number in 0..=1 is replaced by the model's prior.
-pub fn decide(v: &View<'_>, admitted: Admitted, scores: &Scores<'_>) -> Decision {
-    let Admitted { mut rows, live: _, objective, optimizer, rule } = admitted;
-    take_scores(&mut rows, scores);
-    let all_live = live(&rows);
-    let optimizer = optimizer.unwrap_or_else(|| default_optimizer(&v.policy.config, objective));
-    let weights = v.policy.weights(objective);
-    let bounded = within_bounds(v, &rows, all_live);
-    if bounded.is_empty() {
-        return infeasible(v, rows, all_live, rule, scores.method);
-    }
-    let solve = |rows: &mut [Considered], among: CandMask| match optimizer {
-        Optimizer::Strict if !has_cost_bound(v) => score_weighted(rows, among, weights),
-        optimizer => score(rows, among, optimizer, weights, v.lambda),
-    };
-    solve(&mut rows, bounded);
-    let order = ranked(&rows, bounded);
-    let reason = match rule {
-        Some(rule) => PickReason::Rule(rule),
-        None if money_decided(v, &rows, &order, solve) => PickReason::Budget,
-        None => PickReason::Picked,
-    };
-    let decision = conclude(v, rows, order, reason, Method::Scored(optimizer, scores.method));
-    Decision { task: scores.task.cloned(), complexity: scores.complexity(), ..decision }
+/// The candidates in the order in which they are to be tried.
+struct Plan {
+    order: SmallVec<[usize; 4]>,
+    propensity: f64,
 }
 
-/// The decision where nothing is compared: `first` answers, the others of `live` stand by in order of cost.
+/// Scores the admitted candidates, picks one and orders the others.
+///
+/// The same view and scores always give the same decision. A quality that is no probability is replaced by the model's
+/// prior; a candidate whose figures are no numbers is left out.
+pub fn decide(v: &View<'_>, admitted: Admitted, scores: &Scores<'_>) -> Decision {
+    let complexity = scores.complexity();
+    // A policy that observes chooses as if a virtual model had been asked for.
+    let v = &View { asked: admitted.call.asked, ..*v };
+    let decision = match admitted.waiting {
+        None => choose(v, admitted, scores),
+        Some(fitting) => match narrow(v, admitted.rows, fitting.rule(v, complexity), admitted.call) {
+            Admit::Decided(decision) => decision,
+            Admit::Score(admitted) => choose(v, admitted, scores),
+        },
+    };
+    Decision { task: scores.task.cloned(), complexity, ..decision }
+}
+
+fn choose(v: &View<'_>, admitted: Admitted, scores: &Scores<'_>) -> Decision {
+    let Admitted { mut rows, live, objective, optimizer, rule, complexity_missing, call, waiting: _ } =
+        admitted;
+    take_scores(&mut rows, scores);
+    let aim = aim(v, objective, optimizer);
+    let ladder = match rule {
+        None if !scores.method.compares_models() => {
+            tiers::ladder(&v.policy.config.tiers, scores.complexity(), call.input_tokens)
+        }
+        _ => None,
+    };
+    let method = match (&ladder, scores.method) {
+        (Some((tiers::TierBy::Tokens, _)), ScoreMethod::Prior) => ScoreMethod::TokenLength,
+        (_, method) => method,
+    };
+    let asks_for_complexity = v.policy.config.tiers.iter().any(|tier| tier.min_complexity.is_some());
+    let complexity_missing =
+        complexity_missing || (ladder.is_some() && asks_for_complexity && scores.complexity().is_none());
+    let mut tier = None;
+    let mut among = live;
+    if let Some((by, steps)) = &ladder {
+        let first = steps.iter().find(|tier| !(tiers::members(v.policy, **tier) & live).is_empty());
+        if let Some(&first) = first {
+            among = tiers::members(v.policy, first) & live;
+            tier = Some(TierChoice { tier: first, by: *by });
+        }
+    }
+    let Some(mut plan) = solve(v, scores, &aim, &mut rows, among) else {
+        let decision = infeasible(v, rows, live, rule, method);
+        return Decision { complexity_missing, tier, ..decision };
+    };
+    // Other tiers stand by: an answer from another one is better than none.
+    if among != live {
+        let rest = solve(v, scores, &aim, &mut rows, live & !among);
+        plan.order.extend(rest.into_iter().flat_map(|rest| rest.order));
+    }
+    let reason = match rule {
+        Some(rule) => PickReason::Rule(rule),
+        None if money_decided(v, scores, &aim, &rows, &plan) => PickReason::Budget,
+        None => PickReason::Picked,
+    };
+    let decision = conclude(v, rows, plan, reason, Method::Scored(aim.optimizer, method));
+    Decision { complexity_missing, tier, ..decision }
+}
+
+fn aim(v: &View<'_>, objective: pointsman_config::policy::Objective, optimizer: Option<Optimizer>) -> Aim {
+    let strategy = &v.policy.config.strategy;
+    Aim {
+        objective,
+        optimizer: optimizer.unwrap_or_else(|| default_optimizer(&v.policy.config, objective)),
+        weights: v.policy.weights(objective),
+        lambda: v.lambda,
+        // The policy's bound, or the caller's where that is lower.
+        bounds: Bounds {
+            cost: strategy.max_cost_per_call.into_iter().chain(v.caller.max_cost).min(),
+            price: strategy.max_price,
+        },
+        sampling: strategy.sampling,
+    }
+}
+
+/// The best order of the candidates of `among`; none where the bounds leave nobody, and an empty one where no figure is a
+/// number.
+fn solve(v: &View<'_>, scores: &Scores<'_>, aim: &Aim, rows: &mut Rows, among: CandMask) -> Option<Plan> {
+    let (all, ranking) = rank(v, scores, aim, rows, among)?;
+    for (at, i) in ranking.order.iter().enumerate() {
+        let dominated = at + ranking.dominated >= ranking.order.len();
+        for candidate in all[*i].mask.iter() {
+            rows[candidate].score = all[*i].score;
+            rows[candidate].dominated = dominated;
+        }
+    }
+    Some(plan(v, rows, &all, &ranking))
+}
+
+fn rank(
+    v: &View<'_>,
+    scores: &Scores<'_>,
+    aim: &Aim,
+    rows: &[Considered],
+    among: CandMask,
+) -> Option<(Contenders, Ranking)> {
+    let within = if aim.mixes() { among } else { aim.bounds.within(v, rows, among) };
+    if within.is_empty() {
+        return None;
+    }
+    let mut all = contenders(v, rows, within, &aim.bounds);
+    let ranking = aim.rank(v, scores, &mut all, v.draws[0])?;
+    Some((all, ranking))
+}
+
+/// Puts the providers of each model in order.
+fn plan(v: &View<'_>, rows: &[Considered], all: &Contenders, ranking: &Ranking) -> Plan {
+    let mut plan = Plan { order: SmallVec::new(), propensity: ranking.probability };
+    for (rank, contender) in ranking.order.iter().map(|i| &all[*i]).enumerate() {
+        if contender.mask.0.is_power_of_two() {
+            plan.order.extend(contender.mask.iter());
+            continue;
+        }
+        let turn = (v.turn)(contender.lead);
+        let (order, probability) = team(v, rows, contender.mask).order(v.draws[1], turn);
+        plan.order.extend(order);
+        if rank == 0 {
+            plan.propensity *= probability;
+        }
+    }
+    plan
+}
+
+/// The decision where models are not compared: the model of `first` answers, the others of `live` stand by, cheapest first.
 pub(super) fn direct(
     v: &View<'_>,
-    mut rows: SmallVec<[Considered; 4]>,
+    mut rows: Rows,
     live: CandMask,
     first: usize,
     reason: PickReason,
 ) -> Decision {
-    score(&mut rows, live, Optimizer::Cheapest, [0.0; 3], 0.0);
-    let mut order = ranked(&rows, live);
-    order.retain(|i| *i != first);
-    order.insert(0, first);
-    conclude(v, rows, order, reason, Method::Direct)
+    let lead = v.policy.candidates[first].lead;
+    let model = live.iter().filter(|i| v.policy.candidates[*i].lead == lead);
+    let model = model.fold(CandMask::default(), CandMask::with);
+    let (mut order, propensity) = match model.0.is_power_of_two() {
+        true => (model.iter().collect(), 1.0),
+        false => team(v, &rows, model).order(v.draws[1], (v.turn)(lead)),
+    };
+    order.extend(by_cost(&rows, live & !model));
+    for i in live.iter() {
+        rows[i].score = rows[i].expected_cost.map_or(f64::NEG_INFINITY, |cost| -cost.as_usd());
+    }
+    conclude(v, rows, Plan { order, propensity }, reason, Method::Direct)
 }
 
-fn take_scores(rows: &mut [Considered], scores: &Scores<'_>) {
+fn by_cost(rows: &[Considered], live: CandMask) -> SmallVec<[usize; 4]> {
+    let mut order: SmallVec<[usize; 4]> = live.iter().collect();
+    order.sort_by_key(|i| rows[*i].expected_cost.map_or(u64::MAX, |c| c.0));
+    order
+}
+
+fn take_scores(rows: &mut Rows, scores: &Scores<'_>) {
+    if scores.candidates.is_empty() {
+        return;
+    }
     for (i, row) in rows.iter_mut().enumerate() {
         if let Some((quality, source)) = scores.quality(i) {
             row.quality = quality;
@@ -64,39 +185,22 @@ fn take_scores(rows: &mut [Considered], scores: &Scores<'_>) {
     }
 }
 
-fn has_cost_bound(v: &View<'_>) -> bool {
-    max_cost(v).is_some() || v.policy.config.strategy.max_price.is_some()
-}
-
-/// The most that the call may be expected to cost: the policy's bound, or the caller's where that is lower.
-fn max_cost(v: &View<'_>) -> Option<Nano> {
-    let policy = v.policy.config.strategy.max_cost_per_call;
-    policy.into_iter().chain(v.caller.max_cost).min()
-}
-
-/// Leaves out what costs more than the policy allows. Cheapest and Fastest obey the bounds too.
-fn within_bounds(v: &View<'_>, rows: &[Considered], live: CandMask) -> CandMask {
-    let strategy = &v.policy.config.strategy;
-    let fits = |row: &Considered| {
-        let prices = v.snapshot.targets[row.target].model.prices;
-        max_cost(v).is_none_or(|most| row.expected_cost.is_some_and(|cost| cost <= most))
-            && strategy.max_price.is_none_or(|most| prices.is_some_and(|p| p.blended() <= most))
-    };
-    live.iter().fold(CandMask::default(), |mask, i| if fits(&rows[i]) { mask.with(i) } else { mask })
-}
-
 fn infeasible(
     v: &View<'_>,
-    mut rows: SmallVec<[Considered; 4]>,
+    mut rows: Rows,
     live: CandMask,
     rule: Option<usize>,
     method: ScoreMethod,
 ) -> Decision {
     match (v.policy.config.strategy.on_infeasible, cheapest(&rows, live)) {
-        (OnInfeasible::Cheapest, Some(first)) => {
+        (OnInfeasible::Cheapest, Some(_)) => {
             let reason = rule.map_or(PickReason::Picked, PickReason::Rule);
-            let decision = direct(v, rows, live, first, reason);
-            Decision { method: Method::Scored(Optimizer::Cheapest, method), ..decision }
+            for i in live.iter() {
+                rows[i].score = rows[i].expected_cost.map_or(f64::NEG_INFINITY, |cost| -cost.as_usd());
+            }
+            let plan = Plan { order: by_cost(&rows, live), propensity: 1.0 };
+            let decision = conclude(v, rows, plan, reason, Method::Scored(Optimizer::Cheapest, method));
+            Decision { infeasible: true, ..decision }
         }
         _ => {
             live.iter().for_each(|i| rows[i].verdict = Verdict::LeftOut(Reason::TooDear));
@@ -105,44 +209,23 @@ fn infeasible(
     }
 }
 
-/// Best first; what is not a number is never chosen.
-fn ranked(rows: &[Considered], live: CandMask) -> SmallVec<[usize; 4]> {
-    let mut order: SmallVec<[usize; 4]> = live.iter().filter(|i| rows[*i].score.is_finite()).collect();
-    order.sort_by(|a, b| {
-        let cost = |i: &usize| rows[*i].expected_cost.map_or(u64::MAX, |c| c.0);
-        rows[*b].score.total_cmp(&rows[*a].score).then_with(|| cost(a).cmp(&cost(b))).then_with(|| a.cmp(b))
-    });
-    order
-}
-
 /// Whether a candidate that only a budget keeps out would have beaten the pick.
-fn money_decided(
-    v: &View<'_>,
-    rows: &[Considered],
-    order: &[usize],
-    solve: impl Fn(&mut [Considered], CandMask),
-) -> bool {
+fn money_decided(v: &View<'_>, scores: &Scores<'_>, aim: &Aim, rows: &[Considered], plan: &Plan) -> bool {
     let by_budget = |row: &Considered| matches!(row.verdict, Verdict::LeftOut(Reason::NoRoom(_)));
     if !rows.iter().any(by_budget) {
         return false;
     }
-    let mut all: SmallVec<[Considered; 4]> = rows.iter().cloned().collect();
-    let wider = (0..all.len())
-        .filter(|i| by_budget(&all[*i]) || all[*i].verdict == Verdict::Undecided)
+    let wider = (0..rows.len())
+        .filter(|i| by_budget(&rows[*i]) || rows[*i].verdict == Verdict::Undecided)
         .fold(CandMask::default(), CandMask::with);
-    let wider = within_bounds(v, rows, wider);
-    solve(&mut all, wider);
-    ranked(&all, wider).first() != order.first()
+    let Some((all, ranking)) = rank(v, scores, aim, rows, wider) else { return false };
+    let best = ranking.order.first().map(|i| all[*i].lead);
+    best != plan.order.first().map(|pick| v.policy.candidates[*pick].lead)
 }
 
 /// Writes the verdicts, checks that the pick fits its budgets.
-fn conclude(
-    v: &View<'_>,
-    mut rows: SmallVec<[Considered; 4]>,
-    order: SmallVec<[usize; 4]>,
-    reason: PickReason,
-    method: Method,
-) -> Decision {
+fn conclude(v: &View<'_>, mut rows: Rows, plan: Plan, reason: PickReason, method: Method) -> Decision {
+    let Plan { order, propensity } = plan;
     let Some(&pick) = order.first() else {
         live(&rows).iter().for_each(|i| rows[i].verdict = Verdict::LeftOut(Reason::NotComparable));
         return refused(v, rows, Refusal::NoCandidate);
@@ -163,14 +246,9 @@ fn conclude(
     Decision {
         considered: rows,
         outcome: Outcome::Picked(pick, reason),
-        propensity: 1.0,
+        propensity,
         plan: order,
-        served: None,
         method,
-        lambda: v.lambda,
-        attempts: v.policy.config.resilience.attempts,
-        draws: v.draws,
-        task: None,
-        complexity: None,
+        ..Decision::blank(v)
     }
 }

@@ -9,7 +9,9 @@ use pointsman_config::policy::Optimizer;
 use serde::Serialize;
 use smallvec::SmallVec;
 
-use super::{ScoreMethod, ScoreSource};
+use super::tiers::TierChoice;
+use super::{ScoreMethod, ScoreSource, View};
+use crate::snapshot::Unmet;
 use crate::time::Millis;
 
 /// What was decided for one call.
@@ -37,6 +39,12 @@ pub struct Decision {
     pub task: Option<Arc<str>>,
     /// How hard the scorer found the text, from 0 to 1.
     pub complexity: Option<f64>,
+    /// Whether a rule or a tier asks for the complexity and nobody knows it.
+    pub complexity_missing: bool,
+    /// The tier that the text is for, where tiers decided.
+    pub tier: Option<TierChoice>,
+    /// Whether no candidate was within the bounds, so that the cheapest one answers.
+    pub infeasible: bool,
 }
 
 /// The pick, or why there is none.
@@ -112,6 +120,8 @@ pub struct Considered {
     pub expected_ms: f64,
     /// What the optimizer compared; larger is better.
     pub score: f64,
+    /// Whether another candidate is nowhere worse and somewhere better; looked at only where the optimizer asks.
+    pub dominated: bool,
     /// What it would take to send the call there.
     pub step: Step,
     /// What became of it.
@@ -151,6 +161,13 @@ pub enum Reason {
     ExcludedByRule(usize),
     /// A rule uses others; index of the rule.
     NotUsedByRule(usize),
+    /// It cannot show what the policy, or a rule, requires; index of the rule.
+    Unmet {
+        /// The rule; none where the policy requires it.
+        rule: Option<usize>,
+        /// What it cannot show.
+        what: Unmet,
+    },
     /// Another model was asked for.
     NotRequested,
     /// Errors opened the circuit.
@@ -223,6 +240,26 @@ impl Need {
 }
 
 impl Decision {
+    /// A refusal without a candidate, to be filled in.
+    pub(super) fn blank(v: &View<'_>) -> Self {
+        Self {
+            considered: SmallVec::new(),
+            outcome: Outcome::Refused(Refusal::NoCandidate),
+            propensity: 1.0,
+            plan: SmallVec::new(),
+            served: None,
+            method: Method::Refused,
+            lambda: v.lambda,
+            attempts: v.policy.config.resilience.attempts,
+            draws: v.draws,
+            task: None,
+            complexity: None,
+            complexity_missing: false,
+            tier: None,
+            infeasible: false,
+        }
+    }
+
     /// The picked candidate.
     pub fn picked(&self) -> Option<&Considered> {
         match self.outcome {

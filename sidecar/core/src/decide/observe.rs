@@ -3,7 +3,7 @@
 use pointsman_config::policy::Mode;
 
 use super::View;
-use super::admit::{Admit, admit_as};
+use super::admit::{Admit, Known, admit_as};
 use super::decision::{Decision, Outcome};
 use crate::facts::Facts;
 
@@ -16,7 +16,7 @@ pub fn observe(f: &Facts<'_>, v: &View<'_>, chosen: Decision) -> Decision {
     if v.policy.config.mode != Mode::Observe {
         return chosen;
     }
-    let Admit::Decided(own) = admit_as(f, v, false) else { return chosen };
+    let Admit::Decided(own) = admit_as(f, v, false, Known::Scored(chosen.complexity)) else { return chosen };
     match (&own.outcome, &chosen.outcome) {
         (Outcome::Picked(first, reason), Outcome::Picked(..)) => {
             Decision { served: Some((*first, reason.clone())), plan: own.plan, ..chosen }

@@ -112,6 +112,12 @@ impl Scores<'_> {
         (0.0..=1.0).contains(&quality).then_some((quality, score.source))
     }
 
+    /// The Bradley-Terry coefficient of candidate `i`, where the scorer knows it.
+    pub(super) fn coefficient(&self, i: usize) -> Option<f64> {
+        let score = self.candidates.get(i).filter(|score| score.source != ScoreSource::Prior)?;
+        Some(score.value).filter(|value| value.is_finite())
+    }
+
     /// How hard the text is, if that is a number from 0 to 1.
     pub(super) fn complexity(&self) -> Option<f64> {
         self.complexity.filter(|complexity| (0.0..=1.0).contains(complexity))

@@ -5,6 +5,7 @@ mod budgets;
 mod observe;
 mod overrides;
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use pointsman_config::entry::{Compiled, Entry, Key, Kind, Name, State};
@@ -15,7 +16,7 @@ use pointsman_config::provider::*;
 
 use super::*;
 use crate::explain::Explainer;
-use crate::facts::{Facts, Prompt};
+use crate::facts::{Facts, Nobody, Prompt};
 use crate::lengths::Expected;
 use crate::overrides::Overrides;
 use crate::snapshot::{CandMask, check};
@@ -36,8 +37,21 @@ fn model(name: &str, price: &str, quality: f64, first_token_ms: f64) -> ModelCon
         prices: Some(Prices { input: price, output: price, cached_input: None }),
         context_window: Some(if name == "large" { 100_000 } else { 8_000 }),
         max_output_tokens: Some(4_000),
-        capabilities: Capabilities { vision: name == "large", tools: true, structured_output: true },
-        prior: Prior { quality, first_token_ms, tokens_per_second: 100.0, output_tokens: 300.0 },
+        capabilities: Capabilities {
+            vision: name == "large",
+            tools: true,
+            structured_output: true,
+            reasoning: false,
+        },
+        prior: Prior {
+            quality,
+            first_token_ms,
+            tokens_per_second: 100.0,
+            output_tokens: 300.0,
+            sampling_weight: 1,
+        },
+        weight: 1,
+        preferred: false,
     }
 }
 
@@ -47,8 +61,15 @@ pub(crate) fn policy() -> PolicyConfig {
         mode: Mode::Route,
         candidates: MODELS
             .iter()
-            .map(|m| CandidateConfig { model: m.0.to_owned(), providers: vec![Name::new("shop", "p")] })
+            .map(|m| CandidateConfig {
+                model: m.0.to_owned(),
+                providers: vec![Name::new("shop", "p")],
+                tier: None,
+                weight: None,
+            })
             .collect(),
+        tiers: Vec::new(),
+        requires: Requirement::default(),
         default_model: None,
         baseline: None,
         caller_overrides: Vec::new(),
@@ -57,6 +78,7 @@ pub(crate) fn policy() -> PolicyConfig {
         rules: Vec::new(),
         objective: Objective::Balanced,
         strategy: Strategy::default(),
+        balancing: Balancing::default(),
         resilience: Resilience { attempts: 3, first_token_ms: None },
         annotate: Annotate::Headers,
         recording: Recording::Metadata,
@@ -79,6 +101,8 @@ fn provider() -> ProviderConfig {
         timeouts: Timeouts::default(),
         circuit_breaker: CircuitBreaker::default(),
         models: MODELS.iter().map(|m| model(m.0, m.1, m.2, m.3)).collect(),
+        data_policy: DataPolicy::default(),
+        labels: BTreeMap::default(),
     }
 }
 
@@ -150,6 +174,8 @@ fn run(snapshot: &Snapshot, call: &Call<'_>) -> Decision {
         lambda: call.lambda,
         now: Millis(1000),
         draws: [0.5; 2],
+        measured: &|_| Measured::default(),
+        turn: &|_| 0,
     };
     let prompt = Prompt(call.prompt);
     let facts = Facts {
@@ -161,6 +187,7 @@ fn run(snapshot: &Snapshot, call: &Call<'_>) -> Decision {
         answers: 1,
         needs: call.needs,
         text: &prompt,
+        caller: &Nobody,
     };
     let chosen = match admit(&facts, &view) {
         Admit::Decided(decision) => decision,
@@ -316,8 +343,12 @@ fn a_name_that_nobody_offers_is_not_routed() {
 
 #[test]
 fn a_disabled_policy_serves_whatever_its_providers_have_when_asked_by_name() {
-    let only_small =
-        vec![CandidateConfig { model: "small".to_owned(), providers: vec![Name::new("shop", "p")] }];
+    let only_small = vec![CandidateConfig {
+        model: "small".to_owned(),
+        providers: vec![Name::new("shop", "p")],
+        tier: None,
+        weight: None,
+    }];
     let disabled = PolicyConfig { mode: Mode::Disabled, candidates: only_small.clone(), ..policy() };
     check_told(disabled.clone(), &Call { model: "large", ..Call::default() }, "large: requested");
     check_told(disabled, &Call::default(), "small: default");
@@ -474,6 +505,8 @@ fn scores_that_are_not_probabilities_are_replaced_by_the_prior() {
         lambda: 0.0,
         now: Millis(0),
         draws: [0.5; 2],
+        measured: &|_| Measured::default(),
+        turn: &|_| 0,
     };
     let prompt = Prompt("x");
     let facts = Facts {
@@ -485,6 +518,7 @@ fn scores_that_are_not_probabilities_are_replaced_by_the_prior() {
         answers: 1,
         needs: Capabilities::default(),
         text: &prompt,
+        caller: &Nobody,
     };
     for quality in [[f64::NAN, f64::INFINITY, -1.0], [f64::NEG_INFINITY, 1.1, f64::NAN]] {
         let Admit::Score(admitted) = admit(&facts, &view) else { panic!("a choice") };

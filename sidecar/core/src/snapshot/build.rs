@@ -5,13 +5,14 @@ use std::collections::BTreeMap;
 use pointsman_config::budget::{BudgetConfig, BudgetSelector};
 use pointsman_config::entry::{Compiled, Name};
 use pointsman_config::objects::{Object, Objects};
-use pointsman_config::policy::{Mode, PolicyConfig};
+use pointsman_config::policy::{Action, Match, Mode, PolicyConfig, Requirement, Rule as RuleConfig};
 use pointsman_config::provider::ProviderConfig;
 
 use super::check::compile_regex;
+use super::requirement::unmet;
 use super::{
     Budget, CandMask, Candidate, Limit, LimitKey, MAX_CANDIDATES, Pattern, Policy, Provider, Rule, Snapshot,
-    Target, TargetKey,
+    Target, TargetKey, Unmet,
 };
 
 impl Snapshot {
@@ -71,7 +72,17 @@ impl Snapshot {
                 let key = TargetKey { provider: provider.clone(), model: wanted.model.clone() };
                 if let Some(&target) = targets.get(&key) {
                     let limits = self.limits_that_count(name, &key);
-                    candidates.push(Candidate { target, limits, listed: true });
+                    let tier = wanted.tier.as_ref();
+                    let own_weight = self.targets[target].model.prior.sampling_weight;
+                    candidates.push(Candidate {
+                        target,
+                        limits,
+                        listed: true,
+                        lead: before,
+                        tier: tier.and_then(|tier| config.tiers.iter().position(|t| t.name == *tier)),
+                        sampling_weight: f64::from(wanted.weight.unwrap_or(own_weight)),
+                        unmet: self.unmet(&config.requires, target),
+                    });
                 }
             }
             if candidates.len() == before {
@@ -79,7 +90,7 @@ impl Snapshot {
             }
         }
         if config.mode != Mode::Route {
-            candidates.extend(self.unlisted(name, &candidates));
+            self.add_unlisted(name, config, &mut candidates);
         }
         candidates.truncate(MAX_CANDIDATES);
         let default = self.default_candidate(config, &candidates);
@@ -89,11 +100,44 @@ impl Snapshot {
             uid: object.uid.clone(),
             generation: object.generation,
             config: config.clone(),
-            candidates,
             unserved,
-            rules: config.rules.iter().map(build_rule).collect(),
+            rules: config.rules.iter().map(|rule| self.build_rule(rule, config, &candidates)).collect(),
+            candidates,
             default,
             baseline,
+        }
+    }
+
+    fn unmet(&self, required: &Requirement, target: usize) -> Option<Unmet> {
+        let target = &self.targets[target];
+        unmet(required, &self.providers[target.provider].config, &target.model)
+    }
+
+    fn build_rule(&self, rule: &RuleConfig, config: &PolicyConfig, candidates: &[Candidate]) -> Rule {
+        let unmet: Vec<_> = match &rule.action {
+            Action::Require { requirement } => {
+                candidates.iter().map(|candidate| self.unmet(requirement, candidate.target)).collect()
+            }
+            _ => Vec::new(),
+        };
+        let is_named = |i: &usize| {
+            let (candidate, key) = (&candidates[*i], &self.targets[candidates[*i].target].key);
+            match &rule.action {
+                Action::UseModel { model } => key.model == *model,
+                Action::Exclude { models } => models.contains(&key.model),
+                Action::UseProvider { provider } => key.provider == *provider,
+                Action::UseTier { tier } => candidate.tier.is_some_and(|at| config.tiers[at].name == *tier),
+                Action::Require { .. } => unmet[*i].is_none(),
+                Action::OverrideStrategy { .. } | Action::Reject { .. } => false,
+            }
+        };
+        let named = (0..candidates.len()).filter(is_named).fold(CandMask::default(), CandMask::with);
+        Rule {
+            name: rule.name.clone(),
+            matches: rule.matches.iter().map(|m| (m.clone(), pattern(m))).collect(),
+            action: rule.action.clone(),
+            named,
+            unmet,
         }
     }
 
@@ -103,15 +147,23 @@ impl Snapshot {
         (0..self.limits.len()).filter(counts).collect()
     }
 
-    /// Every target that is not a candidate yet.
-    fn unlisted(&self, policy: &Name, candidates: &[Candidate]) -> Vec<Candidate> {
-        (0..self.targets.len())
-            .filter(|target| candidates.iter().all(|c| c.target != *target))
-            .map(|target| {
-                let limits = self.limits_that_count(policy, &self.targets[target].key);
-                Candidate { target, limits, listed: false }
-            })
-            .collect()
+    /// Adds every target that is not a candidate yet.
+    fn add_unlisted(&self, policy: &Name, config: &PolicyConfig, candidates: &mut Vec<Candidate>) {
+        for (target, known) in self.targets.iter().enumerate() {
+            if candidates.iter().any(|c| c.target == target) {
+                continue;
+            }
+            let same = |c: &Candidate| self.targets[c.target].key.model == known.key.model;
+            candidates.push(Candidate {
+                target,
+                limits: self.limits_that_count(policy, &known.key),
+                listed: false,
+                lead: candidates.iter().position(same).unwrap_or(candidates.len()),
+                tier: None,
+                sampling_weight: f64::from(known.model.prior.sampling_weight),
+                unmet: self.unmet(&config.requires, target),
+            });
+        }
     }
 
     /// The candidates of the model that savings are measured against: the policy's baseline, else its default model.
@@ -144,19 +196,10 @@ fn selects(selector: &BudgetSelector, policy: &Name, target: &TargetKey) -> bool
         && fits(selector.providers.is_empty(), selector.providers.contains(&target.provider))
 }
 
-fn build_rule(rule: &pointsman_config::policy::Rule) -> Rule {
-    let matches = rule
-        .matches
-        .iter()
-        .map(|m| {
-            let pattern = m.text.as_ref().and_then(|text| {
-                // An expression that does not compile never passes `check`.
-                compile_regex(&text.regex).ok().map(|regex| Pattern { text: text.clone(), regex })
-            });
-            (m.clone(), pattern)
-        })
-        .collect();
-    Rule { name: rule.name.clone(), matches, action: rule.action.clone() }
+/// An expression that does not compile never passes `check`.
+fn pattern(m: &Match) -> Option<Pattern> {
+    let text = m.text.as_ref()?;
+    compile_regex(&text.regex).ok().map(|regex| Pattern { text: text.clone(), regex })
 }
 
 /// Which policy answers for which virtual model; the operator has settled conflicts, else the first name wins.

@@ -4,6 +4,7 @@
 //! readable in one way only; everything else passes through.
 
 mod error;
+mod metadata;
 mod scan;
 mod splice;
 #[cfg(test)]
