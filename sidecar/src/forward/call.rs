@@ -119,8 +119,8 @@ impl Call {
         data.shared.telemetry.decisions.observe((now - began).as_secs_f64());
         let config = &plane.snapshot.policies[policy].config;
         let wants_cost = headers.get(X_ANNOTATE).is_some_and(|value| value == "body");
-        if let Outcome::Picked(pick, _) = decision.outcome {
-            plane.take_turn(policy, pick);
+        if let Some(&first) = decision.plan.first() {
+            plane.take_turn(policy, first);
         }
         steer(&plane.snapshot.policies[policy], &plane.policies[policy].live, &decision);
         let asked = Asked {
