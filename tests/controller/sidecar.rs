@@ -135,6 +135,11 @@ pub(crate) async fn channel(client: &Client, address: SocketAddr) -> anyhow::Res
     let trust = maps.get("pointsman-trust").await?;
     let ca =
         trust.data.and_then(|data| data.get("ca.crt").cloned()).context("the trust has a certificate")?;
+    channel_trusting(&ca, address).await
+}
+
+/// A TLS connection that trusts these certificates, PEM.
+pub(crate) async fn channel_trusting(ca: &str, address: SocketAddr) -> anyhow::Result<Channel> {
     let tls = ClientTlsConfig::new().ca_certificate(Certificate::from_pem(ca)).domain_name("localhost");
     Ok(Endpoint::from_shared(format!("https://{address}"))?.tls_config(tls)?.connect().await?)
 }

@@ -76,7 +76,7 @@ async fn answer(request: Request<Incoming>, webhook: &Webhook, shared: &Shared) 
     }
     let body = Limited::new(request.into_body(), MOST_BYTES).collect();
     let Ok(Ok(body)) = tokio::time::timeout(PATIENCE, body).await else {
-        shared.metrics.error("review");
+        shared.metrics.error("webhook");
         return text(StatusCode::BAD_REQUEST, "the body did not come in time, or is too large\n");
     };
     match review::answer(&body.to_bytes(), &webhook.settings, webhook.old.as_deref()) {
@@ -89,7 +89,7 @@ async fn answer(request: Request<Incoming>, webhook: &Webhook, shared: &Shared) 
             response
         }
         Err(error) => {
-            shared.metrics.error("review");
+            shared.metrics.error("webhook");
             tracing::warn!(%error, "the API server asked what nobody understands");
             text(StatusCode::BAD_REQUEST, "not an AdmissionReview of a pod\n")
         }

@@ -85,3 +85,47 @@ fn named(name: &str) -> DistinguishedName {
 fn time(at: Timestamp) -> std::time::SystemTime {
     at.into()
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use std::sync::Arc;
+
+    use rustls::RootCertStore;
+    use rustls::client::WebPkiServerVerifier;
+    use rustls::client::danger::ServerCertVerifier;
+    use rustls::pki_types::pem::PemObject;
+    use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
+
+    use super::*;
+
+    fn verifies(authorities: &[&Authority], served: &CertifiedKey, at: Timestamp) -> bool {
+        let mut roots = RootCertStore::empty();
+        for authority in authorities {
+            roots.add(CertificateDer::from_pem_slice(authority.certificate.as_bytes()).unwrap()).unwrap();
+        }
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let verifier =
+            WebPkiServerVerifier::builder_with_provider(Arc::new(roots), provider).build().unwrap();
+        let name = ServerName::try_from("pointsman.pointsman-system.svc").unwrap();
+        let at = UnixTime::since_unix_epoch(Duration::from_secs(u64::try_from(at.as_second()).unwrap()));
+        verifier.verify_server_cert(&served.cert[0], &[], &name, &[], at).is_ok()
+    }
+
+    #[test]
+    fn clocks_five_minutes_apart_agree_on_a_certificate() {
+        let now: Timestamp = "2026-11-21T08:00:00Z".parse().unwrap();
+        let (authority, other) = (Authority::make(now).unwrap(), Authority::make(now).unwrap());
+        let names = ["pointsman.pointsman-system.svc".to_owned()];
+        let served = authority.sign(&names, now).unwrap();
+        let skew = Duration::from_secs(300);
+        for at in [now - skew, now, now + skew, now + LEAF - skew] {
+            assert!(verifies(&[&authority], &served, at), "{at}");
+            assert!(verifies(&[&other, &authority], &served, at), "{at}");
+        }
+        assert!(!verifies(&[&other], &served, now), "another authority of the same name");
+        assert!(!verifies(&[&authority], &served, now + LEAF + skew), "it ends");
+        let later = authority.sign(&names, now + LIFE - LEAF).unwrap();
+        assert!(verifies(&[&authority], &later, now + LIFE - skew), "the authority outlives what it signs");
+    }
+}

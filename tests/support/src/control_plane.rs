@@ -14,6 +14,7 @@
 //! does), collects garbage, aggregates ClusterRoles (`view` and `edit` are empty) or runs Deployments, and there is no node.
 
 mod access;
+mod forge;
 mod kubectl;
 mod objects;
 mod start;

@@ -1,0 +1,15 @@
+//! Do pods get their sidecars, and nobody else what is the sidecars'? On a real API server.
+#![allow(clippy::unwrap_used)]
+
+mod certificates;
+mod fixture;
+mod generated;
+mod golden;
+mod keys;
+mod patch;
+mod policies;
+#[path = "../controller/sidecar.rs"]
+mod sidecar;
+mod tokens;
+mod webhook;
+mod wiring;
