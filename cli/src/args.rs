@@ -27,6 +27,9 @@ pub(crate) enum Command {
     /// Say which model a prompt, or a call that has happened, goes to, and why
     #[command(after_help = EXPLAIN_EXAMPLES)]
     Explain(Explain),
+    /// A provider to try things out with: an OpenAI-compatible server with prices, speeds and books of its own
+    #[command(after_help = SIMULATED_EXAMPLES)]
+    Simulated(SimulatedRun),
     /// Print the CRDs and roles as YAML, ready for kubectl apply
     Crds,
     /// The control plane, in a cluster
@@ -47,6 +50,10 @@ const RUN_EXAMPLES: &str = "Examples:
   pointsman run --print > pointsman.yaml   the manifests that the environment stands for
 
 Point any OpenAI client at it:  export OPENAI_BASE_URL=http://127.0.0.1:7171/v1";
+
+const SIMULATED_EXAMPLES: &str = "Example:
+  pointsman simulated --config provider.yaml --listen 127.0.0.1:8080 &
+  curl http://127.0.0.1:8081/_simulated/books        what it has answered, and what it bills";
 
 const EXPLAIN_EXAMPLES: &str = "Examples:
   pointsman explain -f examples/quickstart \"Which has the lowest melting point, NaCl or CCl4?\"
@@ -218,6 +225,25 @@ pub(crate) struct OperatorRun {
         value_name = "TIME"
     )]
     pub(crate) ledger_interval: std::time::Duration,
+    #[command(flatten)]
+    pub(crate) log: Log,
+}
+
+/// `pointsman simulated`
+#[derive(Debug, Args)]
+pub(crate) struct SimulatedRun {
+    /// Its models, with prices in nano-USD per million tokens, speeds and lengths of answers (YAML or JSON)
+    #[arg(long, env = "POINTSMAN_SIMULATED_CONFIG", value_name = "FILE")]
+    pub(crate) config: PathBuf,
+    /// Where calls go
+    #[arg(long, env = "POINTSMAN_LISTEN", default_value = "127.0.0.1:8080", value_name = "ADDR")]
+    pub(crate) listen: SocketAddr,
+    /// Where its books are read, keys are set and outages are made; answers while it is dark too
+    #[arg(long, env = "POINTSMAN_CONTROL_LISTEN", default_value = "127.0.0.1:8081", value_name = "ADDR")]
+    pub(crate) control: SocketAddr,
+    /// An API key that it takes; may be repeated. Without one it asks nobody for a key
+    #[arg(long = "key", env = "POINTSMAN_SIMULATED_KEYS", value_delimiter = ',', value_name = "KEY")]
+    pub(crate) keys: Vec<String>,
     #[command(flatten)]
     pub(crate) log: Log,
 }

@@ -11,6 +11,7 @@ mod manifests;
 mod operator;
 mod run;
 mod sidecar;
+mod simulated;
 mod stop;
 mod world;
 
@@ -29,6 +30,7 @@ fn main() -> ExitCode {
         Command::Run(args) => start_log(&args.log).and_then(|()| run::run(args)),
         Command::Check(args) => check::run(&args),
         Command::Explain(args) => explain::run(args),
+        Command::Simulated(args) => start_log(&args.log).and_then(|()| simulated::run(args)),
         Command::Crds => crds::run(),
         Command::Operator { command: OperatorCommand::Run(args) } => {
             start_log(&args.log).and_then(|()| operator::run(args))

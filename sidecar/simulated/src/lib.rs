@@ -11,7 +11,7 @@
 //!
 //! ```text
 //!  data address     POST /v1/chat/completions   GET /v1/models   (refuses connections while Dark)
-//!  both addresses   GET /_simulated   GET /_simulated/books   PUT /_simulated/availability
+//!  both addresses   GET /_simulated   GET /_simulated/books   PUT /_simulated/availability   PUT /_simulated/keys
 //! ```
 //! The control address is a second socket because the first one really stops listening while the provider is dark.
 
@@ -20,6 +20,7 @@ mod availability;
 mod books;
 mod config;
 mod dialect;
+mod keys;
 mod outcomes;
 mod router;
 mod server;

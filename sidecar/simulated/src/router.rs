@@ -18,6 +18,7 @@ use crate::availability::{Availability, InFlight, Switch, Watcher};
 use crate::books::{Books, CallEnd, OpenCall};
 use crate::config::{SimulatedConfig, SimulatedModel};
 use crate::dialect::{self, ChatCall, Heading};
+use crate::keys::Keys;
 use crate::outcomes::Outcomes;
 use crate::server::{Addresses, Closed};
 use crate::stream::{self, Telling};
@@ -33,6 +34,7 @@ pub(crate) struct Provider {
     pub(crate) outcomes: Outcomes,
     pub(crate) books: Arc<Books>,
     pub(crate) switch: Switch,
+    pub(crate) keys: Keys,
     pub(crate) calls: AtomicU64,
     pub(crate) addresses: Addresses,
 }
@@ -56,6 +58,7 @@ impl Provider {
             (&Method::GET, "/_simulated") => Ok(reply(StatusCode::OK, &self.describe())),
             (&Method::GET, "/_simulated/books") => Ok(reply(StatusCode::OK, &json!(self.books.report()))),
             (&Method::PUT, "/_simulated/availability") => self.set_availability(request).await,
+            (&Method::PUT, "/_simulated/keys") => self.set_keys(request).await,
             (method, path) => {
                 Ok(refusal(StatusCode::NOT_FOUND, &format!("no such thing here: {method} {path}")))
             }
@@ -90,6 +93,24 @@ impl Provider {
         }
     }
 
+    async fn set_keys(&self, request: Request<Incoming>) -> Answered {
+        let parsed = match collect(request).await {
+            Ok(body) => serde_json::from_slice::<Vec<String>>(&body).map_err(|error| error.to_string()),
+            Err(problem) => Err(problem),
+        };
+        match parsed {
+            Ok(keys) => {
+                let taken = keys.len();
+                self.keys.set(keys);
+                Ok(reply(StatusCode::OK, &json!({ "taken": taken })))
+            }
+            Err(problem) => Ok(refusal(
+                StatusCode::BAD_REQUEST,
+                &format!(r#"{problem}; send a list of keys such as ["sk-1", "sk-2"], or [] to ask for none"#),
+            )),
+        }
+    }
+
     async fn chat(&self, request: Request<Incoming>) -> Answered {
         // Watched from before the check, so that no outage falls between the two.
         let watcher = self.switch.watch();
@@ -97,6 +118,11 @@ impl Provider {
             Availability::Up => {}
             Availability::Dark { in_flight: InFlight::Cut } => return Err(Closed),
             Availability::Dark { in_flight: InFlight::Finish } => return Ok(self.leave()),
+        }
+        if !self.keys.open_to(request.headers()) {
+            let message = format!("{} does not know this API key", self.config.name);
+            let body = dialect::error(&message, "invalid_request_error", "invalid_api_key");
+            return Ok(reply(StatusCode::UNAUTHORIZED, &body));
         }
         let call = match collect(request).await.and_then(|body| ChatCall::parse(&body)) {
             Ok(call) => call,

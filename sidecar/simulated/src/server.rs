@@ -20,6 +20,7 @@ use tokio::task::{JoinHandle, JoinSet};
 use crate::availability::{Availability, Switch, Watcher};
 use crate::books::{Books, BooksReport};
 use crate::config::SimulatedConfig;
+use crate::keys::Keys;
 use crate::outcomes::Outcomes;
 use crate::router::Provider;
 
@@ -58,16 +59,23 @@ impl Simulated {
     /// Must be called within a runtime. A configuration or outcomes file that cannot be served is an error of kind
     /// [`io::ErrorKind::InvalidInput`] that names the field and the remedy.
     pub fn start(config: SimulatedConfig) -> io::Result<Running> {
+        let free = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
+        Self::start_on(config, free, free)
+    }
+
+    /// As [`Simulated::start`], on addresses of the caller's choice: calls go to `data`, books are kept at `control`.
+    pub fn start_on(config: SimulatedConfig, data: SocketAddr, control: SocketAddr) -> io::Result<Running> {
         config.validate().map_err(invalid)?;
         let outcomes = config.outcomes.as_deref().map(Outcomes::read).transpose().map_err(invalid)?;
-        let port = Port::free()?;
+        let port = Port::at(data)?;
         let data = port.listen()?;
-        let control = Port::free()?.listen()?;
+        let control = Port::at(control)?.listen()?;
         let provider = Arc::new(Provider {
             config,
             outcomes: outcomes.unwrap_or_default(),
             books: Arc::new(Books::default()),
             switch: Switch::new(),
+            keys: Keys::default(),
             calls: AtomicU64::new(0),
             addresses: Addresses { data: port.addr, control: control.local_addr()? },
         });
@@ -88,6 +96,11 @@ impl Running {
     /// Takes the provider away or brings it back, as `PUT /_simulated/availability` does.
     pub fn set_availability(&self, next: Availability) {
         self.provider.switch.set(next);
+    }
+
+    /// Which API keys are taken from now on, as `PUT /_simulated/keys` does; none of them named, any call is answered.
+    pub fn set_keys(&self, keys: Vec<String>) {
+        self.provider.keys.set(keys);
     }
 
     /// Stops listening and closes every connection.
@@ -118,8 +131,8 @@ struct Port {
 }
 
 impl Port {
-    fn free() -> io::Result<Port> {
-        let keeper = shared_socket(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)))?;
+    fn at(address: SocketAddr) -> io::Result<Port> {
+        let keeper = shared_socket(address)?;
         Ok(Port { addr: keeper.local_addr()?, _keeper: keeper })
     }
 
@@ -129,7 +142,7 @@ impl Port {
 }
 
 fn shared_socket(addr: SocketAddr) -> io::Result<TcpSocket> {
-    let socket = TcpSocket::new_v4()?;
+    let socket = if addr.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
     socket.set_reuseport(true)?;
     socket.bind(addr)?;
     Ok(socket)
