@@ -1,8 +1,10 @@
+IMAGES = $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/pointsman/images
+
 .DEFAULT_GOAL := help
-.PHONY: help demo run test check bench manifests
+.PHONY: help demo run test check bench manifests cluster cluster-down images install e2e
 
 help: ## List the targets
-	@sed -n 's/^\([a-z]*\): ## \(.*\)/make \1|\2/p' $(MAKEFILE_LIST) | awk -F'|' '{ printf "%-16s %s\n", $$1, $$2 }'
+	@sed -n 's/^\([a-z0-9-]*\): ## \(.*\)/make \1|\2/p' $(MAKEFILE_LIST) | awk -F'|' '{ printf "%-16s %s\n", $$1, $$2 }'
 
 demo: ## Play 1,000 exam questions through Pointsman and report cost and quality; needs no cluster and no key
 	@scripts/demo.sh
@@ -21,3 +23,18 @@ bench: ## Measure the request path beside nginx and bare hyper
 
 manifests: ## Write manifests/ from the API types
 	@scripts/cargo.sh run --quiet -p pointsman-crds --bin crdgen -- --write
+
+cluster: ## Start a one-node Kubernetes in namespaces of its own, with the images that `make images` has made
+	@scripts/cluster/up.sh $(wildcard $(IMAGES)/pointsman.tar $(IMAGES)/shop.tar)
+
+cluster-down: ## End that cluster and remove every trace of it
+	@scripts/cluster/down.sh
+
+images: ## Assemble the images as OCI archives, without a daemon
+	@scripts/images.sh
+
+install: ## Install the chart in the cluster of the current kubeconfig: make install IMAGE=registry/pointsman:tag
+	@IMAGE="$(IMAGE)" scripts/deploy.sh
+
+e2e: ## Run the node suite on a cluster of its own
+	@scripts/e2e.sh

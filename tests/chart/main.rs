@@ -1,0 +1,207 @@
+//! The chart: what it renders, that it says the same as `operator/kustomize`, and that Kubernetes' own schemas take it.
+#![allow(clippy::unwrap_used)]
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use anyhow::{Context, bail};
+use serde_json::Value;
+
+const NAMESPACE: &str = "pointsman-system";
+
+#[test]
+fn the_chart_lints() -> anyhow::Result<()> {
+    let said = run(helm()?.args(["lint", "--strict", "operator/chart"]))?;
+    assert!(said.contains("0 chart(s) failed"), "{said}");
+    Ok(())
+}
+
+/// After a change that is meant: `POINTSMAN_WRITE_GOLDEN=1 cargo test -p pointsman-tests --test chart`, and read the diff.
+#[test]
+fn the_templates_render_as_recorded() -> anyhow::Result<()> {
+    for (case, values) in [
+        ("default", vec![]),
+        (
+            "available",
+            vec![
+                "replicas=3",
+                "podMonitor.enabled=true",
+                "certificateSecret=pointsman-certificate",
+                "operator.allowPrivateEndpoints=true",
+                "operator.logFormat=json",
+                "priorityClassName=system-cluster-critical",
+            ],
+        ),
+    ] {
+        let mut sets = vec!["crds.install=false"];
+        sets.extend(values);
+        let rendered = template(NAMESPACE, &sets)?;
+        let golden = checkout().join(format!("tests/chart/golden/{case}.yaml"));
+        if std::env::var_os("POINTSMAN_WRITE_GOLDEN").is_some() {
+            std::fs::write(&golden, &rendered)?;
+        }
+        let recorded = std::fs::read_to_string(&golden).unwrap_or_default();
+        assert!(
+            rendered == recorded,
+            "{} is not what the chart renders now; if the change is meant, write it with POINTSMAN_WRITE_GOLDEN=1",
+            golden.display()
+        );
+    }
+    Ok(())
+}
+
+#[test]
+fn the_chart_with_its_defaults_and_kustomize_say_the_same() -> anyhow::Result<()> {
+    let chart = objects(&template(NAMESPACE, &[])?)?;
+    let kustomized = objects(&run(kubectl()?.args(["kustomize", "operator/kustomize"]))?)?;
+    let names = |objects: &[Value]| objects.iter().map(title).collect::<Vec<_>>();
+    assert_eq!(names(&chart), names(&kustomized));
+    for (ours, theirs) in chart.iter().zip(&kustomized) {
+        assert_eq!(ours, theirs, "{}", title(ours));
+    }
+    assert!(chart.len() > 20);
+    Ok(())
+}
+
+#[test]
+fn another_namespace_is_meant_everywhere() -> anyhow::Result<()> {
+    let rendered = template("elsewhere", &[])?;
+    let left: Vec<&str> = rendered
+        .lines()
+        // A default that the schema documents, for all installations.
+        .filter(|line| line.contains(NAMESPACE) && !line.trim_start().starts_with(['#', '*', '\'', '"']))
+        .filter(|line| !line.contains("description:"))
+        .collect();
+    assert!(left.is_empty(), "{left:#?}");
+    Ok(())
+}
+
+#[test]
+fn two_replicas_fail_closed_and_one_fails_open() -> anyhow::Result<()> {
+    for (replicas, policy, disruption) in [(1, "Ignore", false), (2, "Fail", true)] {
+        let rendered = objects(&template(NAMESPACE, &[&format!("replicas={replicas}")])?)?;
+        let webhook = rendered.iter().find(|o| o["kind"] == "MutatingWebhookConfiguration").unwrap();
+        for entry in webhook["webhooks"].as_array().unwrap() {
+            assert_eq!(entry["failurePolicy"], policy, "{replicas} replicas");
+            assert!(entry["clientConfig"]["caBundle"].is_null(), "the operator owns the bundle");
+        }
+        assert_eq!(rendered.iter().any(|o| o["kind"] == "PodDisruptionBudget"), disruption);
+    }
+    Ok(())
+}
+
+#[test]
+fn wrong_values_are_refused_by_name() -> anyhow::Result<()> {
+    for (value, said) in [
+        ("replica=2", "replica"),
+        ("replicas=many", "replicas"),
+        ("image.pullPolicy=Sometimes", "pullPolicy"),
+        ("image.digest=latest", "digest"),
+        ("operator.figuresInterval=often", "figuresInterval"),
+        ("sidecar.limits.gpu=1", "gpu"),
+    ] {
+        let refused = format!("{:#}", template(NAMESPACE, &[value]).unwrap_err());
+        assert!(refused.contains(said), "{value}: {refused}");
+    }
+    Ok(())
+}
+
+#[test]
+fn kubernetes_own_schemas_take_every_object() -> anyhow::Result<()> {
+    let schemas = tempfile::tempdir()?;
+    let openapi = tools("kubernetes")?.join("openapi.json");
+    run(Command::new("python3").arg("scripts/schemas.py").arg(openapi).arg(schemas.path()))?;
+    let location = format!("{}/{{{{.ResourceKind}}}}{{{{.KindSuffix}}}}.json", schemas.path().display());
+    // The definitions themselves are checked by a real API server, in tests/crd.
+    for rendered in [
+        template(NAMESPACE, &["crds.install=false"])?,
+        template(NAMESPACE, &["crds.install=false", "replicas=3"])?,
+        run(kubectl()?.args(["kustomize", "operator/kustomize"]))?,
+        run(kubectl()?.args(["kustomize", "examples/shop"]))?,
+    ] {
+        let mut command = Command::new(tools("kubeconform")?.join("kubeconform"));
+        command.args([
+            "-strict",
+            "-summary",
+            "-skip",
+            "CustomResourceDefinition,LLMProvider,RoutingPolicy,Budget",
+        ]);
+        let said = run_with(command.args(["-schema-location", &location]), &rendered)?;
+        assert!(said.contains("Invalid: 0, Errors: 0"), "{said}");
+        assert!(!said.contains("Valid: 0,"), "{said}");
+    }
+    Ok(())
+}
+
+/// Comparable objects, in order: without what marks a release, and without the namespace, which helm makes by itself.
+fn objects(yaml: &str) -> anyhow::Result<Vec<Value>> {
+    let mut objects = Vec::new();
+    for document in serde_yaml::Deserializer::from_str(yaml) {
+        let mut object: Value = serde::Deserialize::deserialize(document)?;
+        if object.is_null() || object["kind"] == "Namespace" {
+            continue;
+        }
+        let metadata = object["metadata"].as_object_mut().context("an object has metadata")?;
+        if let Some(annotations) = metadata.get_mut("annotations").and_then(Value::as_object_mut) {
+            annotations.remove("helm.sh/resource-policy");
+            if annotations.is_empty() {
+                metadata.remove("annotations");
+            }
+        }
+        objects.push(object);
+    }
+    objects.sort_by_key(title);
+    Ok(objects)
+}
+
+fn title(object: &Value) -> String {
+    let part = |pointer: &str| object.pointer(pointer).and_then(Value::as_str).unwrap_or_default().to_owned();
+    format!("{} {}/{}", part("/kind"), part("/metadata/namespace"), part("/metadata/name"))
+}
+
+fn template(namespace: &str, sets: &[&str]) -> anyhow::Result<String> {
+    let mut command = helm()?;
+    command.args(["template", "pointsman", "operator/chart", "--namespace", namespace]);
+    for set in sets {
+        command.args(["--set", set]);
+    }
+    run(&mut command)
+}
+
+fn helm() -> anyhow::Result<Command> {
+    Ok(Command::new(tools("helm")?.join("helm")))
+}
+
+fn kubectl() -> anyhow::Result<Command> {
+    Ok(Command::new(tools("kubernetes")?.join("kubectl")))
+}
+
+/// The folder of a tool; built once, in minutes, where it is missing.
+fn tools(name: &str) -> anyhow::Result<PathBuf> {
+    let mut command = Command::new(checkout().join("scripts/tools.sh"));
+    let output = command.arg(name).stderr(Stdio::inherit()).output()?;
+    if !output.status.success() {
+        bail!("scripts/tools.sh {name} failed ({}); what it said stands above", output.status);
+    }
+    Ok(PathBuf::from(String::from_utf8(output.stdout)?.trim()))
+}
+
+fn checkout() -> &'static Path {
+    Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/.."))
+}
+
+fn run(command: &mut Command) -> anyhow::Result<String> {
+    run_with(command, "")
+}
+
+fn run_with(command: &mut Command, input: &str) -> anyhow::Result<String> {
+    let file = tempfile::NamedTempFile::new()?;
+    std::fs::write(file.path(), input)?;
+    let output = command.current_dir(checkout()).stdin(file.reopen()?).output()?;
+    let (said, told) =
+        (String::from_utf8(output.stdout)?, String::from_utf8_lossy(&output.stderr).into_owned());
+    if !output.status.success() {
+        bail!("{command:?} failed:\n{said}{told}");
+    }
+    Ok(said)
+}
