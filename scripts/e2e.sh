@@ -1,0 +1,61 @@
+#!/usr/bin/env bash
+# The node suite: makes a cluster of its own, installs the chart with the build under test, runs tests/node, and ends it all.
+#
+# Arguments go to the tests: `scripts/e2e.sh the_shop`. `scripts/e2e.sh --env-for COMMAND …` runs COMMAND instead, with the
+# node in its environment (scripts/test.sh does); where this machine cannot hold a node, COMMAND is told why.
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+export CLUSTER="test-$$"
+readonly CACHE="${XDG_CACHE_HOME:-$HOME/.cache}/pointsman"
+
+say() { echo "e2e: $*" >&2; }
+
+main() {
+    local status=0
+    if [[ "${1:-}" == --env-for ]]; then
+        shift
+        prepare
+        "$@" || status=$?
+    else
+        scripts/cargo.sh build --workspace --bins
+        prepare
+        scripts/cargo.sh test -p pointsman-tests --test node -- --nocapture "$@" || status=$?
+    fi
+    if [[ "$status" != 0 && -n "${POINTSMAN_NODE_KUBECONFIG:-}" ]]; then explain; fi
+    exit "$status"
+}
+
+prepare() {
+    local why
+    why="$(scripts/cluster/able.sh)"
+    if [[ -n "$why" ]]; then
+        export POINTSMAN_NODE_ABSENT="$why"
+        say "no node here: $why"
+        return
+    fi
+    trap 'scripts/cluster/down.sh' EXIT
+    scripts/images.sh test shop >&2
+    scripts/cluster/up.sh "$CACHE/images/test.tar" "$CACHE/images/shop.tar" >&2
+    POINTSMAN_NODE_KUBERNETES="$(scripts/tools.sh kubernetes)"
+    POINTSMAN_NODE_HELM="$(scripts/tools.sh helm)"
+    POINTSMAN_NODE_CONTAINERD="$(scripts/tools.sh containerd)"
+    export POINTSMAN_NODE_KUBERNETES POINTSMAN_NODE_HELM POINTSMAN_NODE_CONTAINERD
+    export POINTSMAN_NODE_KUBECONFIG="$CACHE/clusters/$CLUSTER/kubeconfig"
+    # Often, so that tests need not wait for figures.
+    KUBECONFIG="$POINTSMAN_NODE_KUBECONFIG" "$POINTSMAN_NODE_HELM/helm" install pointsman ./operator/chart \
+        --namespace pointsman-system --create-namespace --wait --timeout 180s \
+        --set operator.figuresInterval=500ms --set operator.ledgerInterval=1s >&2 || { explain; exit 1; }
+}
+
+# What one wants to see after a failure, before it is gone.
+explain() {
+    local kubectl="$POINTSMAN_NODE_KUBERNETES/kubectl"
+    export KUBECONFIG="$POINTSMAN_NODE_KUBECONFIG"
+    {
+        "$kubectl" get pods -A -o wide
+        "$kubectl" get events -A --sort-by=.lastTimestamp | tail -30
+        "$kubectl" -n pointsman-system logs deployment/pointsman --tail=60
+    } >&2 || true
+}
+
+main "$@"

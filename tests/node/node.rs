@@ -1,0 +1,184 @@
+//! Where is the node, and who may disturb its operator now?
+
+use std::path::PathBuf;
+use std::process::Stdio;
+
+use anyhow::{Context, bail};
+use pointsman_test_support::wait_for;
+use tokio::io::AsyncWriteExt;
+use tokio::process::Command;
+use tokio::sync::{RwLock, RwLockReadGuard, RwLockWriteGuard};
+
+/// Where the chart is installed.
+pub(crate) const ROOT: &str = "pointsman-system";
+/// Starting Python in a pod of a busy machine, or a container, takes seconds and not milliseconds.
+pub(crate) const PATIENT: std::time::Duration = std::time::Duration::from_secs(180);
+
+static OPERATOR: RwLock<()> = RwLock::const_new(());
+
+/// The node, with the operator in it left alone (`beside`) or taken away by this story (`alone`); else the test is skipped.
+macro_rules! node {
+    ($turn:ident) => {
+        match $crate::node::Node::$turn().await {
+            Ok(node) => node,
+            Err(why) => return pointsman_test_support::skip(&why),
+        }
+    };
+}
+pub(crate) use node;
+
+/// A cluster whose operator runs the build under test.
+pub(crate) struct Node {
+    kubectl: PathBuf,
+    helm: PathBuf,
+    kubeconfig: PathBuf,
+    enter: PathBuf,
+    containerd: PathBuf,
+    _turn: Turn,
+}
+
+/// Held until the story ends.
+enum Turn {
+    Beside { _guard: RwLockReadGuard<'static, ()> },
+    Alone { _guard: RwLockWriteGuard<'static, ()> },
+}
+
+impl Node {
+    /// For stories that need the operator and leave it alone.
+    pub(crate) async fn beside() -> Result<Self, String> {
+        let programs = Programs::find()?;
+        Ok(programs.with(Turn::Beside { _guard: OPERATOR.read().await }))
+    }
+
+    /// For stories that take the operator away: no other story runs meanwhile.
+    pub(crate) async fn alone() -> Result<Self, String> {
+        let programs = Programs::find()?;
+        Ok(programs.with(Turn::Alone { _guard: OPERATOR.write().await }))
+    }
+
+    /// What kubectl prints; the error is what a user reads.
+    pub(crate) async fn kubectl(&self, arguments: &[&str]) -> anyhow::Result<String> {
+        self.kubectl_with(arguments, "").await
+    }
+
+    /// `kubectl apply -f -`
+    pub(crate) async fn apply(&self, yaml: &str) -> anyhow::Result<String> {
+        self.kubectl_with(&["apply", "-f", "-"], yaml).await
+    }
+
+    pub(crate) async fn helm(&self, arguments: &[&str]) -> anyhow::Result<String> {
+        let mut command = Command::new(&self.helm);
+        command.args(arguments).env("KUBECONFIG", &self.kubeconfig).current_dir(checkout());
+        run(command, "").await.with_context(|| format!("helm {}", arguments.join(" ")))
+    }
+
+    /// A running `kubectl`, for what lasts.
+    pub(crate) fn kubectl_command(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(&self.kubectl);
+        command.args(arguments).env("KUBECONFIG", &self.kubeconfig).current_dir(checkout());
+        command.kill_on_drop(true);
+        command
+    }
+
+    /// Kills one container with SIGKILL, as running out of memory would: nobody asks the API server.
+    pub(crate) async fn kill_container(&self, id: &str) -> anyhow::Result<()> {
+        let mut command = Command::new(&self.enter);
+        command.arg(self.containerd.join("ctr"));
+        command.args([
+            "-a",
+            "/run/containerd/containerd.sock",
+            "-n",
+            "k8s.io",
+            "tasks",
+            "kill",
+            "-s",
+            "SIGKILL",
+        ]);
+        command.arg(id.trim_start_matches("containerd://"));
+        run(command, "").await.map(drop)
+    }
+
+    /// One value of one object.
+    pub(crate) async fn value(&self, namespace: &str, object: &str, path: &str) -> anyhow::Result<String> {
+        self.kubectl(&["get", object, "-n", namespace, "-o", &format!("jsonpath={path}")]).await
+    }
+
+    /// Takes the operator away, and waits until it is gone.
+    pub(crate) async fn operator_away(&self) -> anyhow::Result<()> {
+        self.kubectl(&["scale", "deployment/pointsman", "-n", ROOT, "--replicas=0"]).await?;
+        wait_for("the operator's pod is gone", PATIENT, || async {
+            let pods = self.kubectl(&["get", "pods", "-n", ROOT, "-o", "name"]).await?;
+            Ok(pods.trim().is_empty().then_some(()))
+        })
+        .await
+    }
+
+    pub(crate) async fn operator_back(&self) -> anyhow::Result<()> {
+        self.kubectl(&["scale", "deployment/pointsman", "-n", ROOT, "--replicas=1"]).await?;
+        self.operator_ready().await
+    }
+
+    pub(crate) async fn operator_ready(&self) -> anyhow::Result<()> {
+        self.kubectl(&["rollout", "status", "deployment/pointsman", "-n", ROOT, "--timeout=180s"])
+            .await
+            .map(drop)
+    }
+
+    /// kubectl with `input` on its standard input.
+    pub(crate) async fn kubectl_with(&self, arguments: &[&str], input: &str) -> anyhow::Result<String> {
+        let done = run(self.kubectl_command(arguments), input).await;
+        done.with_context(|| format!("kubectl {}", arguments.join(" ")))
+    }
+}
+
+/// What `scripts/e2e.sh` says about the node.
+struct Programs {
+    kubectl: PathBuf,
+    helm: PathBuf,
+    kubeconfig: PathBuf,
+    enter: PathBuf,
+    containerd: PathBuf,
+}
+
+impl Programs {
+    fn find() -> Result<Self, String> {
+        let at = |name: &str| std::env::var_os(name).map(PathBuf::from);
+        let found = || {
+            Some(Self {
+                kubectl: at("POINTSMAN_NODE_KUBERNETES")?.join("kubectl"),
+                helm: at("POINTSMAN_NODE_HELM")?.join("helm"),
+                kubeconfig: at("POINTSMAN_NODE_KUBECONFIG")?,
+                enter: checkout().join("scripts/cluster/enter.sh"),
+                containerd: at("POINTSMAN_NODE_CONTAINERD")?,
+            })
+        };
+        found().ok_or_else(|| {
+            let absent = std::env::var("POINTSMAN_NODE_ABSENT");
+            absent.unwrap_or_else(|_| "there is no node; `make e2e` makes one".to_owned())
+        })
+    }
+
+    fn with(self, turn: Turn) -> Node {
+        let Self { kubectl, helm, kubeconfig, enter, containerd } = self;
+        Node { kubectl, helm, kubeconfig, enter, containerd, _turn: turn }
+    }
+}
+
+pub(crate) fn checkout() -> PathBuf {
+    PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/.."))
+}
+
+async fn run(mut command: Command, input: &str) -> anyhow::Result<String> {
+    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);
+    let mut child = command.spawn()?;
+    let mut stdin = child.stdin.take().context("a child has an input")?;
+    // A program that ends before it has read everything says why by itself.
+    let _ = stdin.write_all(input.as_bytes()).await;
+    drop(stdin);
+    let output = child.wait_with_output().await?;
+    let said = String::from_utf8_lossy(&output.stderr);
+    if !output.status.success() {
+        bail!("{}{}", String::from_utf8_lossy(&output.stdout), said.trim_end());
+    }
+    Ok(String::from_utf8(output.stdout)?)
+}

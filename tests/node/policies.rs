@@ -1,0 +1,84 @@
+//! Bad policies, and the organisation's policy of last resort.
+
+use pointsman_test_support::wait_for;
+
+use crate::node::{PATIENT, ROOT, node};
+use crate::stage::Stage;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_bad_policy_is_refused_or_not_accepted_and_the_old_one_serves_on() -> anyhow::Result<()> {
+    let node = node!(alone);
+    let stage = Stage::set(&node, "bad-policy").await?;
+    stage.app("app").await?;
+    let before = stage.ask("app", "auto").await?;
+
+    // What the schema sees is refused at the door.
+    let refused = stage.kubectl(&[
+        "patch",
+        "rpol",
+        "default",
+        "--type=merge",
+        "-p",
+        r#"{"spec":{"objective":"Best"}}"#,
+    ]);
+    let said = format!("{:#}", refused.await.unwrap_err());
+    assert!(said.contains("spec.objective") && said.contains("Quality"), "{said}");
+
+    // What it cannot see becomes a condition; the edit as a whole is not obeyed.
+    let bad = r#"{"spec":{"objective":"Quality","rules":[{"name":"bad","matches":[{"text":{"regex":"(card"}}],
+        "action":{"type":"Reject","reject":{"message":"no"}}}]}}"#;
+    stage.kubectl(&["patch", "rpol", "default", "--type=merge", "-p", bad]).await?;
+    stage.kubectl(&["wait", "--for=condition=Accepted=False", "rpol/default", "--timeout=60s"]).await?;
+    let message = stage.value("rpol/default", "{.status.conditions[?(@.type=='Accepted')].message}").await?;
+    assert!(message.contains("spec.rules[0].matches[0].text.regex"), "{message}");
+    assert_eq!(stage.ask("app", "auto").await?, before);
+
+    // A new operator has never seen the good version; the pod has.
+    node.kubectl(&["rollout", "restart", "deployment/pointsman", "-n", ROOT]).await?;
+    node.operator_ready().await?;
+    assert_eq!(stage.ask("app", "auto").await?, before);
+
+    stage.kubectl(&["patch", "rpol", "default", "--type=merge", "-p", r#"{"spec":{"rules":null}}"#]).await?;
+    wait_for("the mended policy is obeyed", PATIENT, || async {
+        Ok((stage.ask("app", "auto").await? == "gpt-5").then_some(()))
+    })
+    .await?;
+    stage.books_agree().await?;
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_policy_of_the_root_namespace_is_the_default_of_last_resort() -> anyhow::Result<()> {
+    let node = node!(alone);
+    let stage = Stage::set(&node, "root-default").await?;
+    stage.kubectl(&["delete", "rpol/default"]).await?;
+    stage.app("app").await?;
+    let policy = format!(
+        "apiVersion: pointsman.dev/v1alpha1\nkind: RoutingPolicy\nmetadata: {{name: story-{}, namespace: {ROOT}}}\n\
+         spec: {{objective: Quality, virtualModels: [house], candidates: \
+         [{{model: gpt-5-nano, providerRefs: [{{name: cloud, namespace: {}}}]}}]}}\n",
+        std::process::id(),
+        stage.name,
+    );
+    let name = format!("rpol/story-{}", std::process::id());
+    // The provider's namespace decides who may use it: the root namespace is another one.
+    stage
+        .kubectl(&[
+            "patch",
+            "llmp",
+            "cloud",
+            "--type=merge",
+            "-p",
+            r#"{"spec":{"credentialPlacement":"Sidecar","allowedNamespaces":{"from":"All"}}}"#,
+        ])
+        .await?;
+    node.apply(&policy).await?;
+    let served = wait_for("the organisation's policy answers for \"house\"", PATIENT, || async {
+        stage.ask("app", "house").await.map(Some)
+    })
+    .await;
+    node.kubectl(&["delete", &name, "-n", ROOT]).await?;
+    assert_eq!(served?, "gpt-5-nano");
+    stage.books_agree().await?;
+    Ok(())
+}

@@ -1,0 +1,125 @@
+//! The first steps, as the README has them: three commands, and a stock client is answered.
+
+use std::time::Instant;
+
+use pointsman_test_support::{LONG, wait_for};
+
+use crate::node::{Node, PATIENT, node};
+use crate::stage::Stage;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_shop_is_answered_and_an_edit_of_its_policy_restarts_nothing() -> anyhow::Result<()> {
+    let node = node!(beside);
+    let _gone = Gone(&node);
+    node.kubectl(&["create", "namespace", "shop"]).await?;
+    node.kubectl(&["label", "ns", "shop", "pointsman.dev/inject=enabled"]).await?;
+    node.kubectl(&["apply", "-k", "examples/shop"]).await?;
+    node.kubectl(&["-n", "shop", "rollout", "status", "deployment/assistant", "--timeout=180s"]).await?;
+
+    let pods = node.kubectl(&["-n", "shop", "get", "pods", "-l", "app=assistant"]).await?;
+    let ready = pods.lines().filter(|line| line.contains("2/2") && line.contains("Running")).count();
+    assert_eq!(ready, 2, "application and sidecar of both pods are ready:\n{pods}");
+
+    // The application's container has neither a key nor an address of a provider, and is answered.
+    wait_for("calls are answered", PATIENT, || async {
+        Ok(answered_by(&node, "shop").await?.is_some().then_some(()))
+    })
+    .await?;
+    let written = node.kubectl(&["-n", "shop", "get", "pods", "-l", "app=assistant", "-o", "yaml"]).await?;
+    assert!(!written.contains("sk-not-a-real-key"));
+
+    // What kubectl shows is what happened.
+    wait_for("the columns tell", PATIENT, || async {
+        let policy = node.kubectl(&["-n", "shop", "get", "rpol"]).await?;
+        let budget = node.kubectl(&["-n", "shop", "get", "bgt"]).await?;
+        let told = ["Serving", "2/2", "100%"].iter().all(|word| policy.contains(word));
+        anyhow::ensure!(told && budget.contains("$5/Day"), "{policy}{budget}");
+        let today = node.value("shop", "rpol/default", "{.status.summary.costToday}").await?;
+        let spent = node.value("shop", "bgt/shop", "{.status.summary.spent}").await?;
+        Ok((today != "$0.00" && spent != "$0.00").then(|| println!("{policy}{budget}")))
+    })
+    .await?;
+
+    // The edit is obeyed by the very same processes.
+    let before = identities(&node).await?;
+    let old = answered_by(&node, "shop").await?;
+    node.kubectl(&[
+        "-n",
+        "shop",
+        "patch",
+        "rpol",
+        "default",
+        "--type=merge",
+        "-p",
+        r#"{"spec":{"objective":"Quality"}}"#,
+    ])
+    .await?;
+    let edited = Instant::now();
+    wait_for("another model answers", LONG, || async {
+        let now = answered_by(&node, "shop").await?;
+        Ok((now.as_deref() == Some("gpt-5") && now != old).then_some(()))
+    })
+    .await?;
+    println!("another model answered {} ms after the edit", edited.elapsed().as_millis());
+    assert_eq!(identities(&node).await?, before, "no pod and no container was started anew");
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_provider_of_four_lines_its_secret_and_the_label_are_enough_for_auto() -> anyhow::Result<()> {
+    let node = node!(beside);
+    // The shop's server stands for OpenAI's; the policy and the provider are not taken over.
+    let stage = Stage::set(&node, "four-lines").await?;
+    stage.kubectl(&["delete", "rpol/default", "llmp/cloud", "rolebinding/pointsman-secrets"]).await?;
+    let secret = stage.value("secret/cloud", "{.metadata.name}").await?;
+    stage
+        .apply(&format!(
+            "apiVersion: pointsman.dev/v1alpha1\nkind: LLMProvider\nmetadata: {{name: openai}}\n\
+             spec: {{type: OpenAI, endpoint: {{type: Service, service: {{name: cloud, port: 8080}}}}, \
+             auth: {{apiKey: {{secretRef: {{name: {secret}}}}}}}}}\n"
+        ))
+        .await?;
+
+    // The condition prints the command that is missing, and the command works as printed.
+    stage.kubectl(&["wait", "--for=condition=ResolvedRefs=False", "llmp/openai", "--timeout=60s"]).await?;
+    let message =
+        stage.value("llmp/openai", "{.status.conditions[?(@.type=='ResolvedRefs')].message}").await?;
+    let command = message.split("permit it with: kubectl ").nth(1).unwrap_or_default();
+    let words: Vec<&str> = command.split_whitespace().collect();
+    assert!(words.starts_with(&["create", "rolebinding"]), "{message}");
+    node.kubectl(&words).await?;
+    stage.kubectl(&["wait", "--for=condition=Ready", "llmp/openai", "--timeout=60s"]).await?;
+
+    stage.app("app").await?;
+    let model =
+        wait_for("auto is answered", PATIENT, || async { stage.ask("app", "auto").await.map(Some) }).await?;
+    assert!(model.starts_with("gpt-5"), "{model}");
+    stage.books_agree().await?;
+    Ok(())
+}
+
+/// The model of the application's last answered call.
+async fn answered_by(node: &Node, namespace: &str) -> anyhow::Result<Option<String>> {
+    let log = node
+        .kubectl(&["-n", namespace, "logs", "deployment/assistant", "-c", "assistant", "--tail=1"])
+        .await?;
+    let model = log.split_whitespace().nth(1).unwrap_or_default();
+    Ok(model.starts_with("gpt-").then(|| model.to_owned()))
+}
+
+/// Which pods and processes there are.
+async fn identities(node: &Node) -> anyhow::Result<String> {
+    let path = "{range .items[*]}{.metadata.uid} {.status.containerStatuses[*].containerID} {.status.initContainerStatuses[*].containerID}{\"\\n\"}{end}";
+    let output = format!("jsonpath={path}");
+    node.kubectl(&["-n", "shop", "get", "pods", "-l", "app=assistant", "-o", &output]).await
+}
+
+/// Removes the shop, also after a failure.
+struct Gone<'a>(&'a Node);
+
+impl Drop for Gone<'_> {
+    fn drop(&mut self) {
+        let delete = self.0.kubectl_command(&["delete", "namespace", "shop", "--wait=false"]);
+        let _ = delete.into_std().output();
+    }
+}
