@@ -10,6 +10,7 @@
 
 pub mod account;
 pub mod decide;
+pub mod dual;
 pub mod explain;
 pub mod facts;
 pub mod failover;
@@ -17,6 +18,7 @@ pub mod health;
 pub mod lengths;
 pub mod measured;
 pub mod overrides;
+pub mod pace;
 pub mod savings;
 pub mod shadow;
 pub mod snapshot;

@@ -158,13 +158,20 @@ struct Flying<'a> {
 impl Run {
     /// Plays every call, aiming at `target` USD each.
     pub(crate) fn play(&self, outcomes: &Outcomes, target: f64) -> Played {
-        let target = Nano((target * 1e9).round() as u64);
+        self.play_at(outcomes, |_, _| target)
+    }
+
+    /// The same, where each call asks for its target anew: by its number, and what was spent before it.
+    pub(crate) fn play_at(&self, outcomes: &Outcomes, mut target: impl FnMut(usize, f64) -> f64) -> Played {
+        let mut aim = |call: usize, spent: f64| Nano((target(call, spent) * 1e9).round() as u64);
+        let first = aim(0, 0.0);
         let priors: Vec<Prior> = outcomes.models.iter().map(|model| self.prior(model)).collect();
         let mut learned = vec![Learned::default(); priors.len()];
-        let mut price = ShadowPrice::at(self.fixed.unwrap_or_else(|| self.start(outcomes, target)));
+        let mut price = ShadowPrice::at(self.fixed.unwrap_or_else(|| self.start(outcomes, first)));
         let mut flying: VecDeque<Flying<'_>> = VecDeque::new();
         let mut played = Played { calls: 0, spent: 0.0, right: 0.0 };
         for call in (0..self.passes).flat_map(|_| &outcomes.calls) {
+            let target = aim(played.calls, played.spent);
             let expected: Vec<Nano> = (0..priors.len())
                 .map(|i| {
                     let expected = learned[i].expected(&priors[i]);
