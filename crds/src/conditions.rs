@@ -20,6 +20,8 @@ choice! {
         Conflicted = "Conflicted",
         /// LLMProvider: some sidecar has trouble with it.
         Unhealthy = "Unhealthy",
+        /// RoutingPolicy: its spend target is below what its cheapest candidates cost.
+        TargetTooLow = "TargetTooLow",
         /// Every kind that sidecars are configured by: a sidecar refused the newest configuration.
         Nacked = "Nacked",
         /// Budget: it counts and refuses nothing, because rights are not handed out.
@@ -78,6 +80,11 @@ choice! {
         LowerPriority = "LowerPriority",
         /// RoutingPolicy, Conflicted: no pod is contested.
         NoConflict = "NoConflict",
+
+        /// RoutingPolicy, TargetTooLow: the cheapest candidates alone cost more than the target; they answer every call.
+        BelowCheapest = "BelowCheapest",
+        /// RoutingPolicy, TargetTooLow: the target can be met, as far as recent calls tell.
+        WithinReach = "WithinReach",
 
         /// LLMProvider, Unhealthy: no sidecar has trouble.
         Healthy = "Healthy",

@@ -8,12 +8,14 @@ mod latency;
 mod ledger;
 mod permitted;
 
+use std::cmp::Ordering;
 use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use pointsman_config::entry::Name;
-use pointsman_config::link::{CallCounts, TargetState, UsageReport};
+use pointsman_config::link::{CallCounts, PolicyState, SampledCall, TargetState, UsageReport};
+use pointsman_core::dual::Offer;
 
 pub use latency::{Latencies, median_ms};
 pub use ledger::{Ledger, LimitKey, Standing, shard_name};
@@ -124,6 +126,8 @@ struct Present {
     seq: u64,
     reserved: BTreeMap<(Name, String, String), u64>,
     lambdas: BTreeMap<Name, f64>,
+    chosen: BTreeMap<Name, u64>,
+    samples: BTreeMap<Name, Vec<Vec<Offer>>>,
     /// Policies by which calls were refused.
     refused: BTreeSet<Name>,
     targets: BTreeMap<(Name, String), Health>,
@@ -158,6 +162,8 @@ impl Health {
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Accounts {
     calls: BTreeMap<(Instance, CallKey), Calls>,
+    /// What each incarnation spent in the window of a policy's own target, and which window.
+    windows: BTreeMap<(Instance, Name), (String, u64)>,
     present: BTreeMap<Instance, Present>,
 }
 
@@ -168,11 +174,42 @@ impl Accounts {
             let Some(key) = call_key(counts) else { continue };
             self.calls.entry((instance.clone(), key)).or_default().merge(&Calls::from(counts));
         }
+        self.merge_windows(instance, report);
         let present = present(report);
         let known = self.present.entry(instance.clone()).or_default();
         if present.seq >= known.seq {
             *known = present;
         }
+    }
+
+    /// A later window takes the place of an earlier one; ids are moments, so they sort.
+    fn merge_windows(&mut self, instance: &Instance, report: &UsageReport) {
+        for state in report.policies.iter().filter(|state| !state.window_id.is_empty()) {
+            let Some(policy) = parse_name(&state.policy) else { continue };
+            let known = self.windows.entry((instance.clone(), policy)).or_default();
+            match state.window_id.cmp(&known.0) {
+                Ordering::Greater => *known = (state.window_id.clone(), state.window_spent_nano),
+                Ordering::Equal => known.1 = known.1.max(state.window_spent_nano),
+                Ordering::Less => {}
+            }
+        }
+    }
+
+    /// What was spent in a window of a policy's own target, over all instances.
+    pub fn window_spent(&self, policy: &Name, window_id: &str) -> u64 {
+        let own = self.windows.iter().filter(|((_, name), (id, _))| name == policy && id == window_id);
+        own.fold(0, |sum, (_, (_, spent))| sum.saturating_add(*spent))
+    }
+
+    /// How many calls' models the present sidecars have chosen.
+    pub fn chosen(&self, policy: &Name) -> u64 {
+        let counts = self.present.values().filter_map(|present| present.chosen.get(policy));
+        counts.fold(0, |sum, count| sum.saturating_add(*count))
+    }
+
+    /// The last choices of a policy over its present sidecars.
+    pub fn sample(&self, policy: &Name) -> Vec<&Vec<Offer>> {
+        self.present.values().filter_map(|present| present.samples.get(policy)).flatten().collect()
     }
 
     /// Forgets what an ended incarnation said of its present. Its counters stay.
@@ -194,6 +231,9 @@ impl Accounts {
     pub fn forget_days(&mut self, now: Timestamp) {
         let yesterday = day(now - std::time::Duration::from_secs(86_400));
         self.calls.retain(|(_, key), _| key.day >= yesterday);
+        // No window of a spend target is longer than a month.
+        let long_ago = (now - std::time::Duration::from_secs(32 * 86_400)).to_string();
+        self.windows.retain(|_, (id, _)| *id >= long_ago);
     }
 
     /// The sums of one day over all instances.
@@ -276,14 +316,31 @@ fn present(report: &UsageReport) -> Present {
     let lambdas =
         report.policies.iter().filter_map(|policy| Some((parse_name(&policy.policy)?, policy.lambda)));
     let refused = report.policies.iter().filter(|policy| policy.refused > 0);
+    let states = || report.policies.iter().filter_map(|state| Some((parse_name(&state.policy)?, state)));
     let targets = report.targets.iter().filter_map(target);
     Present {
         seq: report.seq,
         reserved: reserved.collect(),
         lambdas: lambdas.collect(),
+        chosen: states().map(|(policy, state)| (policy, state.chosen)).collect(),
+        samples: states().map(|(policy, state)| (policy, sample(state))).collect(),
         refused: refused.filter_map(|policy| parse_name(&policy.policy)).collect(),
         targets: targets.collect(),
     }
+}
+
+/// Some choices of one sidecar; what is no number, or too much, is left out.
+fn sample(state: &PolicyState) -> Vec<Vec<Offer>> {
+    const MOST_CALLS: usize = 32;
+    const MOST_OFFERS: usize = 16;
+    let call = |call: &SampledCall| {
+        let pairs = call.quality.iter().zip(&call.cost_usd).take(MOST_OFFERS);
+        pairs
+            .map(|(quality, cost)| Offer { quality: *quality, cost: *cost })
+            .filter(|offer| (0.0..=1.0).contains(&offer.quality) && (0.0..1e6).contains(&offer.cost))
+            .collect::<Vec<_>>()
+    };
+    state.sample.iter().take(MOST_CALLS).map(call).filter(|offers| !offers.is_empty()).collect()
 }
 
 fn target(target: &TargetState) -> Option<((Name, String), Health)> {

@@ -17,7 +17,7 @@ mod scope;
 mod selector;
 mod synthesized;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 mod world;
 
 use std::collections::{BTreeMap, BTreeSet};

@@ -22,6 +22,7 @@ mod ledger_store;
 pub mod links;
 mod metrics;
 mod operator;
+mod plans;
 mod publish;
 mod report;
 mod serve;

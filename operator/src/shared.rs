@@ -13,6 +13,7 @@ use crate::compile::{CompiledWorld, SecretKey};
 use crate::inject::attention::Remark;
 use crate::links::Links;
 use crate::metrics::Metrics;
+use crate::plans::Plans;
 use crate::status::PodFacts;
 
 /// One compiled world and what goes with it to sidecars; swapped whole.
@@ -81,6 +82,8 @@ pub(crate) struct Shared {
     /// Told when the ledger should be written soon.
     pub(crate) ledger_urgent: Notify,
     pub(crate) metrics: Metrics,
+    /// What paced policies may spend per call, over all their pods.
+    pub(crate) plans: Plans,
     books: Mutex<Books>,
 }
 
@@ -93,6 +96,7 @@ impl Shared {
             status_changed: Notify::new(),
             ledger_urgent: Notify::new(),
             metrics: Metrics::default(),
+            plans: Plans::default(),
             books: Mutex::default(),
         })
     }

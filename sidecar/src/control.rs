@@ -22,6 +22,7 @@ use crate::keys::KeyFile;
 use crate::link;
 use crate::listen::patience::Patience;
 use crate::listen::{accept, admin};
+use crate::pacing::Pacing;
 use crate::plane::build::Ground;
 use crate::plane::live::{Live, TargetLive};
 use crate::pool::{Origins, Tls};
@@ -87,6 +88,7 @@ pub(crate) struct Control {
     reports: Reports,
     farewell: Option<link::Farewell>,
     asked: Instant,
+    pacing: Pacing,
 }
 
 impl Control {
@@ -118,6 +120,7 @@ impl Control {
             reports,
             farewell,
             asked: Instant::now(),
+            pacing: Pacing::default(),
             shared,
         };
         control.resume();
@@ -229,6 +232,7 @@ impl Control {
         let plane = self.ground(now).build(&objects);
         self.objects = objects;
         self.shared.set_today(now);
+        self.pacing.aim(&plane, now, Instant::now());
         self.shared.plane.store(Some(Arc::new(plane)));
         self.shared.telemetry.config_applied.set(now.as_millisecond() as f64 / 1000.0);
     }
@@ -239,6 +243,7 @@ impl Control {
         let now = self.shared.clock.wall();
         let plane = self.ground(now).lay(plane.snapshot.clone());
         self.shared.set_today(now);
+        self.pacing.aim(&plane, now, Instant::now());
         self.shared.plane.store(Some(Arc::new(plane)));
         self.shared.rights_granted.notify_waiters();
     }
@@ -268,7 +273,12 @@ impl Control {
         }
         self.rights.record();
         self.extend_rights();
-        self.reports.publish(&self.shared, &self.live, &self.rights, false);
+        if let Some(plane) = self.shared.plane.load_full() {
+            let now = Instant::now();
+            self.pacing.observe(&plane, now);
+            self.pacing.aim(&plane, self.shared.clock.wall(), now);
+        }
+        self.reports.publish(&self.shared, &self.live, &self.rights, &self.pacing, false);
     }
 
     fn totals(&self) -> Totals {
@@ -304,7 +314,7 @@ impl Control {
             tokio::time::sleep(DRAIN_POLL).await;
         }
         self.rights.close();
-        self.reports.publish(&self.shared, &self.live, &self.rights, true);
+        self.reports.publish(&self.shared, &self.live, &self.rights, &self.pacing, true);
         if let Some(farewell) = self.farewell.take() {
             farewell.wait(FAREWELL_WITHIN).await;
         }

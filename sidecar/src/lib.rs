@@ -20,6 +20,7 @@ mod handle;
 mod keys;
 pub mod link;
 mod listen;
+mod pacing;
 mod plane;
 mod pool;
 mod records;

@@ -110,7 +110,7 @@ async fn the_columns_are_those_that_the_documents_show() -> anyhow::Result<()> {
                 "NAME STATE READY AGE",
                 "NAME LIMIT SPENT USED FORECAST STATE RESETS AGE",
                 "NAME TYPE READY STATE MODELS TODAY AGE",
-                "NAME OBJECTIVE READY STATE PODS ROUTED TODAY AGE",
+                "NAME OBJECTIVE READY STATE PODS ROUTED TODAY SAVED AGE",
             ],
             "{selector}\n{shown}"
         );
@@ -123,7 +123,7 @@ async fn the_columns_are_those_that_the_documents_show() -> anyhow::Result<()> {
             "NAME STATE READY AGE POLICY VARIANTS",
             "NAME LIMIT SPENT USED FORECAST STATE RESETS AGE HELD PER-HOUR ENFORCEMENT",
             "NAME TYPE READY STATE MODELS TODAY AGE P50 ERRORS PRICES ENDPOINT",
-            "NAME OBJECTIVE READY STATE PODS ROUTED TODAY AGE MODELS PRICE",
+            "NAME OBJECTIVE READY STATE PODS ROUTED TODAY SAVED AGE MODELS PRICE BASELINE",
         ]
     );
     Ok(())

@@ -15,7 +15,7 @@ use super::*;
 
 /// A world of the objects in a YAML stream; `metadata.generation` and `uid` are filled in. Namespaces get no labels but
 /// those of a Namespace manifest; Secrets hold the keys of their `stringData`.
-fn world(manifests: &str) -> World {
+pub(crate) fn world(manifests: &str) -> World {
     let mut world = World::empty("pointsman-system", "2026-11-21".parse().unwrap());
     for document in serde_yaml::Deserializer::from_str(manifests) {
         let mut object = serde_json::Value::deserialize(document).unwrap();

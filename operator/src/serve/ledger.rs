@@ -2,12 +2,12 @@
 
 use std::pin::Pin;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use futures::Stream;
 use jiff::Timestamp;
 use pointsman_config::budget::LimitConfig;
-use pointsman_config::link::{LedgerReply, LimitCounts, NotLeader, UsageAck, UsageReport, ledger_reply};
+use pointsman_config::link::{LedgerReply, LimitCounts, NotLeader, PolicyPlan, UsageAck, UsageReport, ledger_reply};
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Response, Status, Streaming};
@@ -16,7 +16,8 @@ use super::generated::ledger_server::Ledger;
 use super::identity::Reviewer;
 use super::{is_named, lifetime};
 use crate::accounts::{Instance, keep_near_days, parse_name, permitted};
-use crate::compile::CompiledWorld;
+use crate::compile::{CompiledWorld, Pod};
+use crate::plans::Known;
 use crate::shared::{Leadership, PodRecord, Published, Shared, Stop};
 
 /// How long what a pod has sent before it went may still be on its way.
@@ -95,11 +96,14 @@ impl Session {
             };
             let Ok(Some(report)) = report else { return };
             let seq = report.seq;
-            if let Err(status) = self.take(report) {
-                let _ = self.replies.send(Err(status)).await;
-                return;
-            }
-            let acked = reply(ledger_reply::Message::Ack(UsageAck { seq }));
+            let plans = match self.take(report) {
+                Ok(plans) => plans,
+                Err(status) => {
+                    let _ = self.replies.send(Err(status)).await;
+                    return;
+                }
+            };
+            let acked = reply(ledger_reply::Message::Ack(UsageAck { seq, plans }));
             if self.replies.send(Ok(acked)).await.is_err() {
                 return;
             }
@@ -123,8 +127,8 @@ impl Session {
         tokio::time::sleep(LAST_WORDS).await;
     }
 
-    /// Merges one report.
-    fn take(&self, report: UsageReport) -> Result<(), Status> {
+    /// Merges one report; gives the plans for its policies.
+    fn take(&self, report: UsageReport) -> Result<Vec<PolicyPlan>, Status> {
         if !is_named(&report.incarnation) {
             return Err(Status::invalid_argument(
                 "incarnation: name this start of the process, in at most 64 bytes",
@@ -138,7 +142,21 @@ impl Session {
         let mut report = permitted(&published.compiled, &pod.facts.pod, report);
         keep_near_days(&mut report, Timestamp::now());
         self.merge(&published.compiled, &instance, &report);
-        Ok(())
+        Ok(self.plans(&published.compiled, &pod.facts.pod, &report))
+    }
+
+    fn plans(&self, compiled: &CompiledWorld, pod: &Pod, report: &UsageReport) -> Vec<PolicyPlan> {
+        let policies: Vec<_> =
+            report.policies.iter().filter_map(|state| parse_name(&state.policy)).collect();
+        let books = self.shared.books();
+        let known = Known {
+            compiled,
+            accounts: &books.accounts,
+            ledger: &books.ledger,
+            wall: Timestamp::now(),
+            now: Instant::now(),
+        };
+        self.shared.plans.of(&known, pod, &policies)
     }
 
     fn merge(&self, compiled: &CompiledWorld, instance: &Instance, report: &UsageReport) {

@@ -14,7 +14,7 @@ use pointsman_crds::{ConditionType, Reason};
 use super::conditions::{dated, nacked, ready};
 use super::coverage::PodCounts;
 use super::programmed::programmed;
-use super::{Scene, figures, savings, sum};
+use super::{Scene, figures, savings, sum, target};
 use crate::accounts::{Calls, median_ms};
 use crate::compile::{Outcome, PolicyFacts, Verdict};
 
@@ -43,8 +43,9 @@ impl Scene<'_> {
         let lambda = self.accounts.lambda(name);
         let summary = summary(outcome, pods, &calls, lambda, &ready);
         let refusals = holders.map_or(&[][..], |holders| &holders.refusals);
-        let verdicts =
+        let mut verdicts =
             vec![accepted, resolved, programmed, ready, conflicted(outcome, pods), nacked(refusals)];
+        verdicts.extend(target::too_low(&outcome.entry, &self.accounts.sample(name)));
         Some(RoutingPolicyStatus {
             observed_generation: Some(outcome.entry.generation),
             conditions: dated(verdicts, before, outcome.entry.generation, self.now),

@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use crate::entry::Name;
 use crate::money::{Nano, PricePerMillion};
 use crate::provider::{Capabilities, Retention, Training};
+use crate::window::Window;
 
 /// One RoutingPolicy, compiled for one pod.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -395,6 +396,9 @@ pub struct Strategy {
     /// What a thousand calls should cost together.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub spend_per_thousand_calls: Option<Nano>,
+    /// What the calls of a window should cost together.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub spend_per_window: Option<SpendPerWindow>,
     /// The most that one call may be expected to cost.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub max_cost_per_call: Option<Nano>,
@@ -418,6 +422,15 @@ pub enum Sampling {
     Enabled,
     /// No: one of them, each within the bound.
     Disabled,
+}
+
+/// What the calls of a window should cost together. Windows follow the calendar of UTC.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SpendPerWindow {
+    /// How much.
+    pub amount: Nano,
+    /// In which window.
+    pub window: Window,
 }
 
 /// Relative weights of the three wishes.

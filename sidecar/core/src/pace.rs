@@ -33,6 +33,15 @@ impl Rate {
         self.total = total;
     }
 
+    /// The rate of several sources together, each observed at the same moments.
+    pub fn joined<'a>(rates: impl Iterator<Item = &'a Self>) -> Self {
+        rates.fold(Self::default(), |sum, rate| Self {
+            calls: sum.calls + rate.calls,
+            seconds: sum.seconds.max(rate.seconds),
+            total: sum.total.saturating_add(rate.total),
+        })
+    }
+
     /// Calls per second.
     pub fn per_second(&self) -> f64 {
         // As if one second at the first rate had been seen, so that the very first calls are no forecast.

@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 
 use pointsman_config::budget::{BudgetConfig, LimitConfig};
 use pointsman_config::entry::{Key, Name};
-use pointsman_config::policy::{Action, Match, Objective, Optimizer, PolicyConfig, TextMatch, Weights};
+use pointsman_config::policy::{Action, Match, Objective, Optimizer, PolicyConfig, Strategy, TextMatch, Weights};
 use pointsman_config::provider::{ModelConfig, ProviderConfig};
 use serde::{Deserialize, Serialize};
 use smallvec::SmallVec;
@@ -167,6 +167,8 @@ pub struct Policy {
     pub rules: Vec<Rule>,
     /// Index into `candidates` of the one that answers when nothing is chosen.
     pub default: Option<usize>,
+    /// Indices into [`Snapshot::limits`] of the limits to whose window its spending is paced.
+    pub paced_by: SmallVec<[usize; 4]>,
     /// The candidates of the model that savings are measured against; empty where the policy names none.
     pub baseline: CandMask,
 }
@@ -238,7 +240,22 @@ pub struct Limit {
 impl Policy {
     /// How this policy solves the choice, unless a rule says otherwise.
     pub fn optimizer(&self) -> Optimizer {
-        default_optimizer(&self.config, self.config.objective)
+        self.optimizer_for(self.config.objective)
+    }
+
+    /// How this policy solves the choice under an objective: by price, where a balance is wanted and there is money to pace,
+    /// unless the policy names another way.
+    pub fn optimizer_for(&self, objective: Objective) -> Optimizer {
+        let named = self.config.strategy.optimizer.filter(|_| objective == self.config.objective);
+        match (named, objective) {
+            (None, Objective::Balanced) if self.is_paced() => Optimizer::ShadowPrice,
+            _ => default_optimizer(&self.config, objective),
+        }
+    }
+
+    fn is_paced(&self) -> bool {
+        let Strategy { spend_per_thousand_calls, spend_per_window, .. } = &self.config.strategy;
+        spend_per_thousand_calls.is_some() || spend_per_window.is_some() || !self.paced_by.is_empty()
     }
 
     /// The weights of quality, cost and speed; they sum to one.

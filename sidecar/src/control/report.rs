@@ -4,10 +4,12 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 
 use pointsman_config::entry::Name;
-use pointsman_config::link::{CallCounts, LimitCounts, PolicyState, TargetState, UsageReport};
+use pointsman_config::link::{CallCounts, LimitCounts, PolicyState, SampledCall, TargetState, UsageReport};
+use pointsman_core::dual::Offer;
 use pointsman_core::snapshot::TargetKey;
 use tokio::sync::watch;
 
+use crate::pacing::Pacing;
 use crate::plane::Plane;
 use crate::plane::live::Live;
 use crate::rights::{LimitReport, Rights};
@@ -30,7 +32,7 @@ impl Reports {
     }
 
     /// Publishes the state of things, where it differs from the last one. The link adds its incarnation.
-    pub(crate) fn publish(&self, shared: &Shared, live: &Live, rights: &Rights, last: bool) {
+    pub(crate) fn publish(&self, shared: &Shared, live: &Live, rights: &Rights, pacing: &Pacing, last: bool) {
         if self.newest.receiver_count() == 0 {
             return;
         }
@@ -40,7 +42,7 @@ impl Reports {
             seq: self.newest.borrow().seq,
             calls: calls(live),
             limits: rights.report_with_past().into_iter().map(limit).collect(),
-            policies: plane.as_deref().map(policies).unwrap_or_default(),
+            policies: plane.as_deref().map(|plane| policies(plane, pacing)).unwrap_or_default(),
             targets: plane.as_deref().map(|plane| targets(plane, shared)).unwrap_or_default(),
             last,
         };
@@ -101,15 +103,26 @@ fn limit(report: LimitReport) -> LimitCounts {
     }
 }
 
-fn policies(plane: &Plane) -> Vec<PolicyState> {
+fn policies(plane: &Plane, pacing: &Pacing) -> Vec<PolicyState> {
     let rows = plane.snapshot.policies.iter().zip(&plane.policies);
     rows.map(|(policy, beside)| PolicyState {
         policy: policy.name.to_string(),
         generation: policy.generation,
         lambda: beside.live.lambda(),
         refused: beside.live.refused.load(Relaxed),
+        chosen: beside.live.chosen.load(Relaxed),
+        window_id: pacing.window(&policy.name).unwrap_or_default().to_owned(),
+        window_spent_nano: beside.live.spent.load(Relaxed),
+        sample: beside.live.sample().rows().map(sampled).collect(),
     })
     .collect()
+}
+
+fn sampled(row: &Vec<Offer>) -> SampledCall {
+    SampledCall {
+        quality: row.iter().map(|offer| offer.quality).collect(),
+        cost_usd: row.iter().map(|offer| offer.cost).collect(),
+    }
 }
 
 fn targets(plane: &Plane, shared: &Shared) -> Vec<TargetState> {

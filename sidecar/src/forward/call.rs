@@ -122,7 +122,7 @@ impl Call {
         if let Some(&first) = decision.plan.first() {
             plane.take_turn(policy, first);
         }
-        steer(&plane.snapshot.policies[policy], &plane.policies[policy].live, &decision);
+        steer(&plane.policies[policy].live, &decision);
         let asked = Asked {
             model: chat.model().into_owned(),
             stream: chat.stream(),
@@ -281,7 +281,7 @@ impl Call {
             }
             End::ClientGone => {}
         }
-        correct(self.policy(), &self.beside_policy().live, &self.decision, self.charged.cost);
+        correct(&self.beside_policy().live, &self.decision, self.charged.cost);
         self.record(end, took);
         self.data.shared.in_flight.fetch_sub(1, Relaxed);
     }

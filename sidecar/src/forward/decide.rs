@@ -9,11 +9,11 @@ use http::{HeaderMap, HeaderValue};
 use pointsman_config::money::Nano;
 use pointsman_config::policy::{Optimizer, TextScope};
 use pointsman_config::provider::Capabilities;
-use pointsman_core::decide::{Admit, Decision, Method, Scores, View, admit, decide as choose, observe};
+use pointsman_core::decide::{Admit, Considered, Decision, Method, Scores, Verdict, View, admit, decide as choose, observe};
+use pointsman_core::dual::Offer;
 use pointsman_core::facts::{Caller, Facts, Text};
 use pointsman_core::overrides::Overrides;
 use pointsman_core::shadow::{self, ShadowPrice};
-use pointsman_core::snapshot::Policy;
 use pointsman_wire::openai::request::ChatRequest;
 
 use crate::data::Data;
@@ -77,35 +77,42 @@ pub(crate) fn decide(
     Ok(Decided { policy: route.policy, decision })
 }
 
-/// What a policy wants to spend per call, where it says so.
-pub(crate) fn spend_target(policy: &Policy) -> Option<Nano> {
-    policy.config.strategy.spend_per_thousand_calls.map(|thousand| Nano(thousand.0 / 1000))
-}
-
-/// Moves the shadow price by what the pick is expected to cost.
-pub(crate) fn steer(policy: &Policy, live: &PolicyLive, decision: &Decision) {
-    let Some((target, expected)) = priced(policy, decision) else { return };
+/// Takes a decision in: moves the shadow price by what the pick is expected to cost, and keeps it for the sample.
+pub(crate) fn steer(live: &PolicyLive, decision: &Decision) {
+    if decision.picked_at().is_some() {
+        live.chosen.fetch_add(1, Relaxed);
+    }
+    let Some((target, expected)) = priced(live, decision) else { return };
+    live.keep(decision.considered.iter().filter_map(offer));
+    if live.is_steered() {
+        return;
+    }
     if let Some(price) = live.price().as_mut() {
         price.on_decision(target, expected);
     }
 }
 
+/// What a candidate offered that could have been picked.
+fn offer(row: &Considered) -> Option<Offer> {
+    let could = matches!(row.verdict, Verdict::Picked | Verdict::StandsBy(_));
+    could.then_some(Offer { quality: row.quality, cost: row.expected_cost?.as_usd() })
+}
+
 /// Corrects what is owed by what the call really cost.
-pub(crate) fn correct(policy: &Policy, live: &PolicyLive, decision: &Decision, actual: Nano) {
+pub(crate) fn correct(live: &PolicyLive, decision: &Decision, actual: Nano) {
+    live.spent.fetch_add(actual.0, Relaxed);
     // What was served in the pick's place says nothing about what the pick would have cost.
-    let Some((target, expected)) = priced(policy, decision).filter(|_| decision.served.is_none()) else {
-        return;
-    };
-    if let Some(price) = live.price().as_mut() {
+    let Some((target, expected)) = priced(live, decision).filter(|_| decision.served.is_none()) else { return };
+    if let Some(price) = live.price().as_mut().filter(|_| !live.is_steered()) {
         price.on_settlement(target, expected, actual);
     }
 }
 
 /// The target and the expected cost, where a shadow price made the choice.
-fn priced(policy: &Policy, decision: &Decision) -> Option<(Nano, Nano)> {
+fn priced(live: &PolicyLive, decision: &Decision) -> Option<(Nano, Nano)> {
     let by_price = matches!(decision.method, Method::Scored(Optimizer::ShadowPrice, _));
     let expected = decision.picked()?.expected_cost?;
-    by_price.then(|| Some((spend_target(policy)?, expected))).flatten()
+    by_price.then(|| Some((live.target()?, expected))).flatten()
 }
 
 /// The policy's lambda; the first call of a policy finds where to start.
@@ -116,7 +123,7 @@ fn lambda(plane: &Plane, index: usize, facts: &Facts<'_>) -> f64 {
         return price.lambda();
     }
     // A rule may ask for the price where the policy itself does not.
-    let Some(target) = spend_target(policy) else { return 0.0 };
+    let Some(target) = live.target() else { return 0.0 };
     let candidates: Vec<(f64, f64)> = policy
         .candidates
         .iter()

@@ -1,9 +1,11 @@
 //! The stream that reports what was used.
 
 use std::sync::Arc;
+use std::time::Instant;
 
-use pointsman_config::link::UsageReport;
+use pointsman_config::link::{PolicyPlan, UsageReport};
 use pointsman_config::link::ledger_reply::Message;
+use pointsman_config::money::Nano;
 use tokio::sync::{mpsc, watch};
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::Streaming;
@@ -13,6 +15,7 @@ use super::backoff::Backoff;
 use super::channel::{LinkError, authorized, connect, leader};
 use super::proto::ledger_client::LedgerClient;
 use crate::chance::Chance;
+use crate::plane::live::Plan;
 use crate::shared::Shared;
 
 /// One report is under way at a time; newer ones replace each other until it is taken.
@@ -76,6 +79,7 @@ impl LedgerStream {
                     Message::Ack(ack) => {
                         backoff.reset();
                         self.acked.send_replace(ack.seq);
+                        take_plans(shared, &ack.plans);
                     }
                     Message::NotLeader(other) => return Ok(Turn::To(other.address)),
                 },
@@ -87,6 +91,20 @@ impl LedgerStream {
         let newest = self.reports.borrow_and_update().clone();
         let report = UsageReport { incarnation: self.incarnation.clone(), ..UsageReport::clone(&newest) };
         outgoing.send(report).await.map_err(|_| LinkError::Ended)
+    }
+}
+
+/// Hands each plan to its policy; the control thread follows it at its next tick.
+fn take_plans(shared: &Shared, plans: &[PolicyPlan]) {
+    let Some(plane) = shared.plane.load_full().filter(|_| !plans.is_empty()) else { return };
+    for (policy, beside) in plane.snapshot.policies.iter().zip(&plane.policies) {
+        let name = policy.name.to_string();
+        let Some(plan) = plans.iter().find(|plan| plan.policy == name && plan.target_nano > 0) else { continue };
+        *beside.live.plan() = Some(Plan {
+            target: Nano(plan.target_nano),
+            lambda: Some(plan.lambda).filter(|lambda| lambda.is_finite() && *lambda > 0.0),
+            at: Instant::now(),
+        });
     }
 }
 

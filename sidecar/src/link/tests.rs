@@ -87,7 +87,7 @@ impl Ledger for Operator {
         let heard = self.heard.clone();
         let replies = request.into_inner().map(move |report| {
             let report = report?;
-            let ack = UsageAck { seq: report.seq };
+            let ack = UsageAck { seq: report.seq, plans: Vec::new() };
             let _ = heard.send(Heard::Report(report));
             Ok(LedgerReply { message: Some(Reply::Ack(ack)) })
         });

@@ -21,7 +21,8 @@ pub struct Strategy {
     /// quality minus lambda times cost, lambda steered by spend. Pareto: highest weighted score of those that no other
     /// beats in quality, cost and time. Cheapest: lowest cost. Fastest: shortest expected time. MostAvailable: highest
     /// rate of success of late. Default by objective: Strict for Cost (without a bound the highest weighted score, which
-    /// is nearly the cheapest); SpeedWeighted for Speed; ShadowPrice for Balanced with a spendTarget; else MaxScore.
+    /// is nearly the cheapest); SpeedWeighted for Speed; ShadowPrice for Balanced with a
+    /// spendTarget or a Budget to pace; else MaxScore.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub optimizer: Option<Optimizer>,
 
@@ -109,14 +110,20 @@ pub struct Weights {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
 #[x_kube(validation = member("PerThousandCalls", "perThousandCalls"))]
+#[x_kube(validation = member("Window", "window"))]
 pub struct SpendTarget {
-    /// PerThousandCalls: an average over calls, set in `perThousandCalls`.
+    /// PerThousandCalls: an average over calls, set in `perThousandCalls`. Window: a sum per window, set in `window`; what is
+    /// left of it is spread over the calls that are still expected.
     #[serde(rename = "type")]
     pub type_: SpendTargetType,
 
     /// An average over calls. Only with type PerThousandCalls.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub per_thousand_calls: Option<PerThousandCalls>,
+
+    /// A sum per window. Only with type Window.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub window: Option<SpendWindow>,
 }
 
 choice! {
@@ -124,6 +131,34 @@ choice! {
     pub enum SpendTargetType {
         /// An average over calls.
         PerThousandCalls = "PerThousandCalls",
+        /// A sum per window.
+        Window = "Window",
+    }
+}
+
+/// A sum per window.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct SpendWindow {
+    /// What the calls of a window should cost together, such as `40 USD`.
+    #[schemars(schema_with = "schema::usd_amount")]
+    pub amount: String,
+
+    /// The window: Hour, Day, Week or Month, by the calendar of UTC.
+    pub per: SpendPer,
+}
+
+choice! {
+    /// How long a window of spending is.
+    pub enum SpendPer {
+        /// From minute 0 to minute 0.
+        Hour = "Hour",
+        /// From midnight to midnight.
+        Day = "Day",
+        /// From Monday to Monday.
+        Week = "Week",
+        /// From the first of a month to the next.
+        Month = "Month",
     }
 }
 

@@ -2,9 +2,10 @@
 
 use pointsman_config::amount::{Amount, Unit};
 use pointsman_config::money::{Nano, PricePerMillion};
-use pointsman_config::policy::{self, OnInfeasible, Weights};
+use pointsman_config::policy::{self, OnInfeasible, SpendPerWindow, Weights};
+use pointsman_config::window::Window;
 use pointsman_crds::shared::{Objective, Optimizer};
-use pointsman_crds::v1alpha1::routingpolicy::{self as api, SpendTarget};
+use pointsman_crds::v1alpha1::routingpolicy::{self as api, SpendTarget, SpendTargetType};
 
 use crate::compile::problem::{Problems, Reason};
 
@@ -21,9 +22,9 @@ pub(super) fn compile(strategy: Option<&api::Strategy>, problems: &mut Problems)
         Some(text) => Some(problems.take(&format!("{PATH}.maxPrice"), PricePerMillion::parse_usd(text))?),
         None => None,
     };
-    let spend_per_thousand_calls = match &strategy.spend_target {
-        Some(target) => Some(spend_target(target, problems)?),
-        None => None,
+    let (spend_per_thousand_calls, spend_per_window) = match &strategy.spend_target {
+        Some(target) => spend_target(target, problems)?,
+        None => (None, None),
     };
     if strategy.optimizer == Some(Optimizer::Strict) && max_cost_per_call.is_none() && max_price.is_none() {
         let message = "optimizer Strict needs a bound: set maxCostPerCall or maxPrice";
@@ -33,6 +34,7 @@ pub(super) fn compile(strategy: Option<&api::Strategy>, problems: &mut Problems)
         optimizer: strategy.optimizer.map(optimizer),
         weights: strategy.weights.as_ref().map(weights),
         spend_per_thousand_calls,
+        spend_per_window,
         max_cost_per_call,
         max_price,
         max_output_tokens: strategy.max_output_tokens.and_then(|tokens| u64::try_from(tokens).ok()),
@@ -44,18 +46,49 @@ pub(super) fn compile(strategy: Option<&api::Strategy>, problems: &mut Problems)
     })
 }
 
-fn spend_target(target: &SpendTarget, problems: &mut Problems) -> Option<Nano> {
-    let path = format!("{PATH}.spendTarget.perThousandCalls.amount");
-    let Some(average) = &target.per_thousand_calls else {
-        problems.add(path, Reason::Invalid, "type PerThousandCalls needs perThousandCalls.amount");
-        return None;
-    };
-    let amount = problems.take(&path, Amount::parse(&average.amount))?;
+/// One of the two kinds of target.
+type SpendTargets = (Option<Nano>, Option<SpendPerWindow>);
+
+fn spend_target(target: &SpendTarget, problems: &mut Problems) -> Option<SpendTargets> {
+    let path = format!("{PATH}.spendTarget");
+    match (target.type_, &target.per_thousand_calls, &target.window) {
+        (SpendTargetType::PerThousandCalls, Some(average), _) => {
+            let amount = money(&format!("{path}.perThousandCalls.amount"), &average.amount, problems)?;
+            Some((Some(amount), None))
+        }
+        (SpendTargetType::Window, _, Some(window)) => {
+            let amount = money(&format!("{path}.window.amount"), &window.amount, problems)?;
+            Some((None, Some(SpendPerWindow { amount, window: spend_per(window.per) })))
+        }
+        (SpendTargetType::PerThousandCalls, None, _) => {
+            let message = "type PerThousandCalls needs perThousandCalls.amount";
+            problems.add(format!("{path}.perThousandCalls.amount"), Reason::Invalid, message);
+            None
+        }
+        (SpendTargetType::Window, _, None) => {
+            let message = "type Window needs window.amount and window.per";
+            problems.add(format!("{path}.window.amount"), Reason::Invalid, message);
+            None
+        }
+    }
+}
+
+fn money(path: &str, text: &str, problems: &mut Problems) -> Option<Nano> {
+    let amount = problems.take(path, Amount::parse(text))?;
     if amount.unit != Unit::Usd {
         problems.add(path, Reason::Invalid, "a spend target is money: write 0.25 USD");
         return None;
     }
     Some(Nano(amount.value))
+}
+
+fn spend_per(per: api::SpendPer) -> Window {
+    match per {
+        api::SpendPer::Hour => Window::Hour,
+        api::SpendPer::Day => Window::Day,
+        api::SpendPer::Week => Window::Week,
+        api::SpendPer::Month => Window::Month,
+    }
 }
 
 fn weights(weights: &api::Weights) -> Weights {

@@ -10,7 +10,7 @@ use super::score::{Aim, Ranking};
 use super::scores::{ScoreMethod, Scores};
 use super::tiers::{self, TierChoice};
 use super::{View, filter};
-use crate::snapshot::{CandMask, default_optimizer};
+use crate::snapshot::CandMask;
 
 /// The candidates in the order in which they are to be tried.
 struct Plan {
@@ -85,7 +85,7 @@ fn aim(v: &View<'_>, objective: pointsman_config::policy::Objective, optimizer: 
     let strategy = &v.policy.config.strategy;
     Aim {
         objective,
-        optimizer: optimizer.unwrap_or_else(|| default_optimizer(&v.policy.config, objective)),
+        optimizer: optimizer.unwrap_or_else(|| v.policy.optimizer_for(objective)),
         weights: v.policy.weights(objective),
         lambda: v.lambda,
         // The policy's bound, or the caller's where that is lower.

@@ -2,11 +2,13 @@
 
 use std::collections::BTreeMap;
 
-use pointsman_config::budget::{BudgetConfig, BudgetSelector};
+use pointsman_config::amount::Unit;
+use pointsman_config::budget::{BudgetConfig, BudgetSelector, Enforcement, OnExhausted};
 use pointsman_config::entry::{Compiled, Name};
 use pointsman_config::objects::{Object, Objects};
 use pointsman_config::policy::{Action, Match, Mode, PolicyConfig, Requirement, Rule as RuleConfig};
 use pointsman_config::provider::ProviderConfig;
+use pointsman_config::window::Window;
 
 use super::check::compile_regex;
 use super::requirement::unmet;
@@ -95,6 +97,7 @@ impl Snapshot {
         candidates.truncate(MAX_CANDIDATES);
         let default = self.default_candidate(config, &candidates);
         let baseline = self.baseline(config, &candidates);
+        let paced_by = self.paced_by(config, &candidates);
         Policy {
             name: name.clone(),
             uid: object.uid.clone(),
@@ -104,6 +107,7 @@ impl Snapshot {
             rules: config.rules.iter().map(|rule| self.build_rule(rule, config, &candidates)).collect(),
             candidates,
             default,
+            paced_by,
             baseline,
         }
     }
@@ -164,6 +168,27 @@ impl Snapshot {
                 unmet: self.unmet(&config.requires, target),
             });
         }
+    }
+
+    /// The limits to whose window spending is paced: money, of budgets that degrade, over every candidate alike. One that
+    /// counts only some candidates keeps those from being picked when it is full; a price would hold the others back too.
+    /// A limit without an end gives way to a target that the policy names.
+    fn paced_by(&self, config: &PolicyConfig, candidates: &[Candidate]) -> smallvec::SmallVec<[usize; 4]> {
+        let strategy = &config.strategy;
+        let has_target = strategy.spend_per_thousand_calls.is_some() || strategy.spend_per_window.is_some();
+        let paces = |i: &usize| {
+            let limit = &self.limits[*i];
+            let budget = &self.budgets[limit.budget].config;
+            limit.config.amount.unit == Unit::Usd
+                && budget.on_exhausted == OnExhausted::Degrade
+                && budget.enforcement != Enforcement::Soft
+                && (limit.config.window != Window::Total || !has_target)
+                && candidates.iter().filter(|c| c.listed).all(|c| c.limits.contains(i))
+        };
+        if candidates.iter().all(|candidate| !candidate.listed) {
+            return smallvec::SmallVec::new();
+        }
+        (0..self.limits.len()).filter(paces).collect()
     }
 
     /// The candidates of the model that savings are measured against: the policy's baseline, else its default model.
