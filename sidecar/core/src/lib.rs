@@ -14,6 +14,7 @@ pub mod dual;
 pub mod explain;
 pub mod facts;
 pub mod failover;
+pub mod guard;
 pub mod health;
 pub mod lengths;
 pub mod measured;
