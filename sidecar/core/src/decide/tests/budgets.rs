@@ -120,7 +120,8 @@ fn a_strict_budget_refuses_what_nobody_can_bound() {
     for (enforcement, expected) in
         [(Enforcement::Strict, refused), (Enforcement::Hybrid, "small > medium > large: picked")]
     {
-        let mut world = World::new(policy());
+        let cost = PolicyConfig { objective: Objective::Cost, ..policy() };
+        let mut world = World::new(cost);
         let limit = BudgetConfig { enforcement, ..budget("1 USD", OnExhausted::Degrade) };
         world.put(Kind::Budget, "b", Compiled::Budget(limit));
         let snapshot = world.snapshot();
@@ -151,4 +152,43 @@ fn the_output_cap_is_written_where_something_must_hold() {
     assert_eq!(cap(policy(), false, Some(9_000)), (4_000, Some(4_000)));
     assert_eq!(cap(capped(), false, None), (1_000, Some(1_000)));
     assert_eq!(cap(capped(), false, Some(2_000)), (2_000, None));
+}
+
+#[test]
+fn a_balanced_policy_chooses_by_price_where_there_is_money_to_pace() {
+    let per_thousand = Strategy { spend_per_thousand_calls: Some(Nano(1)), ..Strategy::default() };
+    let window = SpendPerWindow { amount: Nano(1), window: Window::Day };
+    let per_window = Strategy { spend_per_window: Some(window), ..Strategy::default() };
+    let named = Strategy { optimizer: Some(Optimizer::Cheapest), ..Strategy::default() };
+    let degrade = || budget("1 USD", OnExhausted::Degrade);
+    let some = BudgetConfig {
+        selector: BudgetSelector { models: vec!["large".to_owned()], ..BudgetSelector::default() },
+        ..degrade()
+    };
+    let none = Strategy::default;
+    for (strategy, limit, expected, paced) in [
+        (none(), None, Optimizer::MaxScore, 0),
+        (none(), Some(degrade()), Optimizer::ShadowPrice, 1),
+        (none(), Some(budget("1 USD", OnExhausted::Reject)), Optimizer::MaxScore, 0),
+        (none(), Some(budget("9 Requests", OnExhausted::Degrade)), Optimizer::MaxScore, 0),
+        (none(), Some(BudgetConfig { enforcement: Enforcement::Soft, ..degrade() }), Optimizer::MaxScore, 0),
+        (none(), Some(some), Optimizer::MaxScore, 0),
+        (named, Some(degrade()), Optimizer::Cheapest, 1),
+        (per_thousand.clone(), None, Optimizer::ShadowPrice, 0),
+        (per_window, None, Optimizer::ShadowPrice, 0),
+    ] {
+        let mut world = World::new(PolicyConfig { strategy, ..policy() });
+        if let Some(limit) = limit {
+            world.put(Kind::Budget, "b", Compiled::Budget(limit));
+        }
+        let snapshot = world.snapshot();
+        let policy = &snapshot.policies[0];
+        assert_eq!((policy.optimizer(), policy.paced_by.len()), (expected, paced));
+    }
+    // Money without an end gives way to a target that the policy names.
+    let mut total = degrade();
+    total.limits[0].window = Window::Total;
+    let mut world = World::new(PolicyConfig { strategy: per_thousand, ..policy() });
+    world.put(Kind::Budget, "b", Compiled::Budget(total));
+    assert!(world.snapshot().policies[0].paced_by.is_empty());
 }
