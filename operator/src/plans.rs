@@ -122,7 +122,8 @@ fn plan(known: &Known<'_>, policy: &Policy, paced: Nano) -> PolicyPlan {
     let sample = known.accounts.sample(&policy.name);
     // An average is held by each pod, which pays back what it owes; what is left of a window tells the same here.
     let solvable = sample.len() >= SAMPLE_AT_LEAST && average.is_none_or(|average| paced < average);
-    let lambda = if solvable { solve(&sample, target.as_usd()).map_or(HIGHEST, |solved| solved.lambda) } else { 0.0 };
+    let lambda =
+        if solvable { solve(&sample, target.as_usd()).map_or(HIGHEST, |solved| solved.lambda) } else { 0.0 };
     PolicyPlan { policy: policy.name.to_string(), target_nano: target.0, lambda }
 }
 

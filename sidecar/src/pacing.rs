@@ -82,7 +82,8 @@ impl Pacing {
             return;
         }
         let average = policy.config.strategy.spend_per_thousand_calls.map(|thousand| Nano(thousand.0 / 1000));
-        let paced = self.own_window(plane, index, wall).into_iter().chain(self.limits(plane, policy, wall)).min();
+        let paced =
+            self.own_window(plane, index, wall).into_iter().chain(self.limits(plane, policy, wall)).min();
         let by_what_is_left = paced.is_some_and(|paced| average.is_none_or(|average| paced < average));
         live.aim(average.into_iter().chain(paced).min(), by_what_is_left);
     }

@@ -34,7 +34,12 @@ pub(crate) fn report(namespace: &str, incarnation: &str, seq: u64, calls: u64) -
             reserved: 5_000_000,
             unit: "USD".to_owned(),
         }],
-        policies: vec![PolicyState { policy: name("default"), generation: 1, lambda: 90.9, ..PolicyState::default() }],
+        policies: vec![PolicyState {
+            policy: name("default"),
+            generation: 1,
+            lambda: 90.9,
+            ..PolicyState::default()
+        }],
         targets: vec![TargetState {
             provider: name("sim"),
             model: "m".to_owned(),

@@ -23,7 +23,8 @@ pub use self::status::{
     ShadowPriceStatus,
 };
 pub use self::strategy::{
-    OnInfeasible, PerThousandCalls, Sampling, SpendPer, SpendTarget, SpendTargetType, SpendWindow, Strategy, Weights,
+    OnInfeasible, PerThousandCalls, Sampling, SpendPer, SpendTarget, SpendTargetType, SpendWindow, Strategy,
+    Weights,
 };
 pub use self::tiers::{Balancing, Tier};
 use crate::choice::choice;

@@ -103,7 +103,8 @@ fn three_pods_know_too_little_for_a_price_and_get_the_target_alone() {
 
 #[test]
 fn a_budget_paces_the_policies_that_it_counts() {
-    let budget = "---\nkind: Budget\nmetadata: {name: b}\nspec: {limits: [{name: d, amount: 400 USD, window: Day}]}\n";
+    let budget =
+        "---\nkind: Budget\nmetadata: {name: b}\nspec: {limits: [{name: d, amount: 400 USD, window: Day}]}\n";
     let mut cluster = Cluster::new(&(policy("") + budget));
     let counts = LimitCounts {
         budget: "shop/b".to_owned(),
@@ -123,7 +124,8 @@ fn a_budget_paces_the_policies_that_it_counts() {
 
 #[test]
 fn a_policy_without_a_window_has_no_plan() {
-    let target = "  strategy: {spendTarget: {type: PerThousandCalls, perThousandCalls: {amount: 0.25 USD}}}\n";
+    let target =
+        "  strategy: {spendTarget: {type: PerThousandCalls, perThousandCalls: {amount: 0.25 USD}}}\n";
     assert_eq!(Cluster::new(&policy(target)).plan(Duration::ZERO), None);
     assert_eq!(Cluster::new(&policy("")).plan(Duration::ZERO), None);
 }

@@ -7,7 +7,9 @@ use std::time::{Duration, Instant};
 use futures::Stream;
 use jiff::Timestamp;
 use pointsman_config::budget::LimitConfig;
-use pointsman_config::link::{LedgerReply, LimitCounts, NotLeader, PolicyPlan, UsageAck, UsageReport, ledger_reply};
+use pointsman_config::link::{
+    LedgerReply, LimitCounts, NotLeader, PolicyPlan, UsageAck, UsageReport, ledger_reply,
+};
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Response, Status, Streaming};
@@ -146,8 +148,7 @@ impl Session {
     }
 
     fn plans(&self, compiled: &CompiledWorld, pod: &Pod, report: &UsageReport) -> Vec<PolicyPlan> {
-        let policies: Vec<_> =
-            report.policies.iter().filter_map(|state| parse_name(&state.policy)).collect();
+        let policies: Vec<_> = report.policies.iter().filter_map(|state| parse_name(&state.policy)).collect();
         let books = self.shared.books();
         let known = Known {
             compiled,

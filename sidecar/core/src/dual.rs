@@ -31,7 +31,9 @@ pub struct Solved {
 /// more, or where there is nothing to choose.
 pub fn solve<C: AsRef<[Offer]>>(calls: &[C], per_call: f64) -> Option<Solved> {
     let budget = per_call * calls.len() as f64;
-    let spent = |lambda: f64| calls.iter().filter_map(|call| best(call.as_ref(), lambda)).map(|o| o.cost).sum::<f64>();
+    let spent = |lambda: f64| {
+        calls.iter().filter_map(|call| best(call.as_ref(), lambda)).map(|o| o.cost).sum::<f64>()
+    };
     if calls.is_empty() || !budget.is_finite() || spent(HIGHEST) > budget {
         return None;
     }

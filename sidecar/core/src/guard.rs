@@ -196,7 +196,8 @@ mod tests {
         // Exactly as good as the mean in squared error: half of what it says is right, and it says it twice as loud.
         let wrong = (0..2_000)
             .filter(|seed| {
-                let guard = fed(*seed, 1_000, |ease| 0.6 + 0.1 * (ease - 0.5), |ease, _| 0.6 + 0.2 * (ease - 0.5));
+                let guard =
+                    fed(*seed, 1_000, |ease| 0.6 + 0.1 * (ease - 0.5), |ease, _| 0.6 + 0.2 * (ease - 0.5));
                 guard.verdict() == Verdict::Harms
             })
             .count();
@@ -206,7 +207,8 @@ mod tests {
     #[test]
     fn a_scorer_that_only_says_nothing_loses_its_say_without_a_verdict() {
         // Small deviations without any meaning do next to no harm, and are believed less and less.
-        let weights = [100, 1_000, 10_000].map(|calls| fed(7, calls, |_| 0.6, |_, noise| 0.55 + 0.1 * noise).weight());
+        let weights =
+            [100, 1_000, 10_000].map(|calls| fed(7, calls, |_| 0.6, |_, noise| 0.55 + 0.1 * noise).weight());
         assert!(weights[2] < 0.5 && weights[2] < weights[0], "{weights:?}");
     }
 

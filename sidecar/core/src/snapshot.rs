@@ -9,7 +9,9 @@ use std::collections::BTreeMap;
 
 use pointsman_config::budget::{BudgetConfig, LimitConfig};
 use pointsman_config::entry::{Key, Name};
-use pointsman_config::policy::{Action, Match, Objective, Optimizer, PolicyConfig, Strategy, TextMatch, Weights};
+use pointsman_config::policy::{
+    Action, Match, Objective, Optimizer, PolicyConfig, Strategy, TextMatch, Weights,
+};
 use pointsman_config::provider::{ModelConfig, ProviderConfig};
 use serde::{Deserialize, Serialize};
 use smallvec::SmallVec;

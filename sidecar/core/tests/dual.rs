@@ -31,7 +31,8 @@ fn program(calls: &[Vec<Offer>], per_call: f64) -> f64 {
 }
 
 fn offers() -> impl Strategy<Value = Vec<Vec<Offer>>> {
-    let offer = (0.0..1.0f64, 1u32..2_000).prop_map(|(quality, cost)| Offer { quality, cost: f64::from(cost) * 1e-5 });
+    let offer = (0.0..1.0f64, 1u32..2_000)
+        .prop_map(|(quality, cost)| Offer { quality, cost: f64::from(cost) * 1e-5 });
     prop::collection::vec(prop::collection::vec(offer, MODELS), CALLS)
 }
 

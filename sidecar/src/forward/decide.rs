@@ -9,7 +9,9 @@ use http::{HeaderMap, HeaderValue};
 use pointsman_config::money::Nano;
 use pointsman_config::policy::{Optimizer, TextScope};
 use pointsman_config::provider::Capabilities;
-use pointsman_core::decide::{Admit, Considered, Decision, Method, Scores, Verdict, View, admit, decide as choose, observe};
+use pointsman_core::decide::{
+    Admit, Considered, Decision, Method, Scores, Verdict, View, admit, decide as choose, observe,
+};
 use pointsman_core::dual::Offer;
 use pointsman_core::facts::{Caller, Facts, Text};
 use pointsman_core::overrides::Overrides;
@@ -102,7 +104,9 @@ fn offer(row: &Considered) -> Option<Offer> {
 pub(crate) fn correct(live: &PolicyLive, decision: &Decision, actual: Nano) {
     live.spent.fetch_add(actual.0, Relaxed);
     // What was served in the pick's place says nothing about what the pick would have cost.
-    let Some((target, expected)) = priced(live, decision).filter(|_| decision.served.is_none()) else { return };
+    let Some((target, expected)) = priced(live, decision).filter(|_| decision.served.is_none()) else {
+        return;
+    };
     if let Some(price) = live.price().as_mut().filter(|_| !live.is_steered()) {
         price.on_settlement(target, expected, actual);
     }

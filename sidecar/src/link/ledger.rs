@@ -3,8 +3,8 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use pointsman_config::link::{PolicyPlan, UsageReport};
 use pointsman_config::link::ledger_reply::Message;
+use pointsman_config::link::{PolicyPlan, UsageReport};
 use pointsman_config::money::Nano;
 use tokio::sync::{mpsc, watch};
 use tokio_stream::wrappers::ReceiverStream;
@@ -99,7 +99,9 @@ fn take_plans(shared: &Shared, plans: &[PolicyPlan]) {
     let Some(plane) = shared.plane.load_full().filter(|_| !plans.is_empty()) else { return };
     for (policy, beside) in plane.snapshot.policies.iter().zip(&plane.policies) {
         let name = policy.name.to_string();
-        let Some(plan) = plans.iter().find(|plan| plan.policy == name && plan.target_nano > 0) else { continue };
+        let Some(plan) = plans.iter().find(|plan| plan.policy == name && plan.target_nano > 0) else {
+            continue;
+        };
         *beside.live.plan() = Some(Plan {
             target: Nano(plan.target_nano),
             lambda: Some(plan.lambda).filter(|lambda| lambda.is_finite() && *lambda > 0.0),
