@@ -8,6 +8,7 @@ mod golden;
 mod keys;
 mod patch;
 mod policies;
+#[expect(dead_code, reason = "the controller tests use more of it")]
 #[path = "../controller/sidecar.rs"]
 mod sidecar;
 mod tokens;

@@ -176,6 +176,21 @@ async fn the_bundle_is_the_operators_field_and_nothing_else_is() -> anyhow::Resu
     })
     .await?;
     assert!(!has_sidecar(&late));
+    // One that takes the question and never answers is waited for, but not for ever, and by nobody else.
+    let silent = tokio::net::TcpListener::bind("127.0.0.1:0").await?;
+    install_webhook(&control_plane, silent.local_addr()?, "Ignore").await?;
+    let taken = async {
+        let mut open = Vec::new();
+        while let Ok((stream, _)) = silent.accept().await {
+            open.push(stream);
+        }
+    };
+    let pod = labelled(Some("enabled"));
+    tokio::select! {
+        () = taken => anyhow::bail!("the listener ended"),
+        created = create(&pods, &pod, true) => assert!(!has_sidecar(&created?)),
+    }
+    create(&pods, &labelled(None), true).await?;
     // Back again, the operator finds the pod that went without.
     let operator = config(&control_plane, "operator-1").await?.start().await?;
     let note = event(&control_plane.client, &namespace, ("Pod", &late.name_any(), "SidecarMissing")).await?;
