@@ -54,9 +54,9 @@ pub(super) fn callers(pod: &Pod) -> impl Iterator<Item = (String, &Container)> {
 /// we stand before both.
 pub(super) fn place(init: &[Container]) -> usize {
     let has_native_proxy = init.iter().any(|container| is_mesh(container) && is_native_sidecar(container));
-    let stays_behind =
-        |container: &Container| !is_native_sidecar(container) && !(has_native_proxy && is_mesh(container));
-    init.iter().position(stays_behind).unwrap_or(init.len())
+    let goes_before =
+        |container: &Container| is_native_sidecar(container) || has_native_proxy && is_mesh(container);
+    init.iter().position(|container| !goes_before(container)).unwrap_or(init.len())
 }
 
 #[cfg(test)]
