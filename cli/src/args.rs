@@ -70,6 +70,9 @@ pub(crate) struct Run {
     /// Where the ledger of budgets is kept [default: one per folder of manifests, in the user's state folder]
     #[arg(long, env = "POINTSMAN_STATE_DIR", value_name = "DIR")]
     pub(crate) state_dir: Option<PathBuf>,
+    /// A folder with a routing model per subfolder, for policies that name one [default: models in the folder of manifests]
+    #[arg(long, env = "POINTSMAN_MODELS_DIR", value_name = "DIR")]
+    pub(crate) models_dir: Option<PathBuf>,
     /// How long running calls may take to end after a signal to stop
     #[arg(
         long,
@@ -110,6 +113,9 @@ pub(crate) struct Explain {
     /// The caller's cap on output tokens
     #[arg(long, value_name = "TOKENS")]
     pub(crate) max_tokens: Option<u64>,
+    /// A folder with a routing model per subfolder, for policies that name one [default: models in the folder of manifests]
+    #[arg(long, env = "POINTSMAN_MODELS_DIR", value_name = "DIR")]
+    pub(crate) models_dir: Option<PathBuf>,
     /// The running pointsman to ask
     #[arg(long, env = "POINTSMAN_SERVER", default_value = "http://127.0.0.1:7171", value_name = "URL")]
     pub(crate) server: String,
@@ -297,6 +303,9 @@ pub(crate) struct SidecarRun {
     /// A memory-backed folder (tmpfs) of this container alone, where keys outlive a restart of the process
     #[arg(long, env = "POINTSMAN_KEYS_DIR", value_name = "DIR")]
     pub(crate) keys_dir: Option<PathBuf>,
+    /// A folder with a routing model per subfolder, for policies that name one
+    #[arg(long, env = "POINTSMAN_MODELS_DIR", value_name = "DIR")]
+    pub(crate) models_dir: Option<PathBuf>,
     /// How long running calls may take to end after a signal to stop
     #[arg(
         long,

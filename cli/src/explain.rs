@@ -18,6 +18,7 @@ use crate::args::{Explain, Output};
 use crate::environment::Environment;
 use crate::http;
 use crate::ledger::Ledger;
+use crate::routing;
 use crate::run::{Serving, Source};
 
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -42,13 +43,13 @@ async fn explain(args: &Explain) -> anyhow::Result<String> {
         "max_tokens": args.max_tokens,
     });
     let decision = match &args.path {
-        Some(path) => decide_by_folder(path, &body).await?,
+        Some(path) => decide_by_folder(path, args, &body).await?,
         None => route(&args.server, &body).await.with_context(|| hint(&args.server))?,
     };
     Ok(shown(args.output, &decision, table::decision))
 }
 
-async fn decide_by_folder(path: &Path, body: &Value) -> anyhow::Result<Value> {
+async fn decide_by_folder(path: &Path, args: &Explain, body: &Value) -> anyhow::Result<Value> {
     let source = Source::Folder(path.to_owned());
     let loaded = Serving::new(Environment::of_process())
         .load(&source)
@@ -63,6 +64,8 @@ async fn decide_by_folder(path: &Path, body: &Value) -> anyhow::Result<Value> {
         folder: source.folder(),
         workload: Some(format!("{}/pointsman", loaded.namespace)),
         rights: Some(Box::new(ledger)),
+        routing_model: routing::shipped(),
+        models: Some(args.models_dir.clone().unwrap_or_else(|| source.folder().join("models"))),
         ..Config::default()
     })?;
     handle.apply(loaded.update()).await;

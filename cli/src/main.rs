@@ -9,6 +9,7 @@ mod http;
 mod ledger;
 mod manifests;
 mod operator;
+mod routing;
 mod run;
 mod sidecar;
 mod simulated;

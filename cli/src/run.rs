@@ -16,6 +16,7 @@ use tokio::sync::mpsc;
 use crate::args::Run;
 use crate::environment::Environment;
 use crate::ledger::Ledger;
+use crate::routing;
 use crate::stop;
 
 pub(crate) use self::banner::write_ready_file;
@@ -64,6 +65,8 @@ async fn serve(args: Run) -> anyhow::Result<ExitCode> {
         folder: source.folder(),
         workload: Some(format!("{}/pointsman", first.namespace)),
         rights: Some(Box::new(ledger)),
+        routing_model: routing::shipped(),
+        models: Some(args.models_dir.clone().unwrap_or_else(|| source.folder().join("models"))),
         ..Config::default()
     })
     .map_err(|e| anyhow::anyhow!("failed to serve on {}: {e}", args.listen))?;

@@ -8,7 +8,7 @@ use pointsman_sidecar::link::LinkConfig;
 use pointsman_sidecar::{Config, Sidecar};
 
 use crate::args::SidecarRun;
-use crate::{run, stop};
+use crate::{routing, run, stop};
 
 /// Serves until a signal to stop.
 pub(crate) fn run(args: SidecarRun) -> anyhow::Result<ExitCode> {
@@ -20,6 +20,8 @@ pub(crate) fn run(args: SidecarRun) -> anyhow::Result<ExitCode> {
             admin_on_data: false,
             state: Some(args.state_dir),
             keys: args.keys_dir,
+            routing_model: routing::shipped(),
+            models: args.models_dir,
             link: Some(LinkConfig {
                 address: format!("https://{}", args.operator),
                 token_file: Some(args.token_file),

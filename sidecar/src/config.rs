@@ -2,6 +2,9 @@
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::sync::Arc;
+
+use pointsman_models::scorer::RoutingModel;
 
 use crate::link::LinkConfig;
 use crate::rights::RightsStore;
@@ -24,6 +27,10 @@ pub struct Config {
     pub state: Option<PathBuf>,
     /// A memory-backed folder where keys outlive the process; none keeps them in this process alone.
     pub keys: Option<PathBuf>,
+    /// The routing model that scores where a policy names no other; without one, priors stand.
+    pub routing_model: Option<Arc<RoutingModel>>,
+    /// A folder with a routing model per subfolder, for policies that name one.
+    pub models: Option<PathBuf>,
     /// Hands out the rights of budgets; without one, budgets that need rights are refused.
     pub rights: Option<Box<dyn RightsStore>>,
     /// The operator to be configured by; without one, [`crate::Handle::apply`] configures.
@@ -41,6 +48,8 @@ impl Default for Config {
             workload: None,
             state: None,
             keys: None,
+            routing_model: None,
+            models: None,
             rights: None,
             link: None,
         }

@@ -27,6 +27,7 @@ use crate::plane::build::Ground;
 use crate::plane::live::{Live, TargetLive};
 use crate::pool::{Origins, Tls};
 use crate::rights::{LimitReport, Rights};
+use crate::scoring::Shelf;
 use crate::secret::{Credential, Credentials};
 use crate::shared::Shared;
 use crate::simulated::{SimulatedAddress, Simulations};
@@ -80,6 +81,7 @@ pub(crate) struct Control {
     rights: Rights,
     origins: Origins,
     simulations: Simulations,
+    shelf: Shelf,
     state: Option<State>,
     keys: Option<KeyFile>,
     /// Whether what is served now stands on disk.
@@ -113,6 +115,7 @@ impl Control {
             rights: Rights::new(config.rights),
             origins: Origins::default(),
             simulations: Simulations::new(config.folder),
+            shelf: Shelf::new(config.routing_model, config.models),
             state: config.state.map(State::new),
             keys: config.keys.and_then(KeyFile::open),
             kept: false,
@@ -255,6 +258,7 @@ impl Control {
             origins: &mut self.origins,
             credentials: &self.credentials,
             simulations: &self.simulations,
+            shelf: &mut self.shelf,
             telemetry: &self.shared.telemetry,
             now,
         }

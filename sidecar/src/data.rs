@@ -12,6 +12,7 @@ use crate::listen::intake::Gate;
 use crate::listen::patience::Patience;
 use crate::pool::{Dialer, Pools, Tls};
 use crate::records::Records;
+use crate::scoring::Scoring;
 use crate::shared::Shared;
 
 /// Everything that the requests of the data thread share.
@@ -23,6 +24,7 @@ pub(crate) struct Data {
     pub(crate) patience: Patience,
     pub(crate) drain: Rc<Drain>,
     pub(crate) records: RefCell<Records>,
+    pub(crate) scoring: RefCell<Scoring>,
     pub(crate) chance: RefCell<Chance>,
     pub(crate) settings: DataSettings,
 }
@@ -36,6 +38,8 @@ pub(crate) struct DataSettings {
 
 impl Data {
     pub(crate) fn new(shared: Arc<Shared>, tls: Tls, settings: DataSettings) -> Self {
+        let mut chance = Chance::new();
+        let scoring = RefCell::new(Scoring::new(&mut chance, shared.telemetry.scores.clone()));
         Self {
             shared,
             pools: Pools::new(Rc::new(Dialer::new(tls))),
@@ -44,7 +48,8 @@ impl Data {
             patience: Patience::default(),
             drain: Rc::default(),
             records: RefCell::default(),
-            chance: RefCell::new(Chance::new()),
+            scoring,
+            chance: RefCell::new(chance),
             settings,
         }
     }

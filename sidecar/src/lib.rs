@@ -26,6 +26,7 @@ mod pool;
 mod records;
 mod request_id;
 mod rights;
+mod scoring;
 mod secret;
 mod shared;
 mod simulated;

@@ -13,4 +13,5 @@ mod models;
 pub(crate) mod patience;
 pub(crate) mod render;
 mod route;
+mod scorer;
 pub(crate) mod service;

@@ -23,6 +23,7 @@ use smallvec::SmallVec;
 
 use self::live::{PolicyLive, TargetLive};
 use crate::pool::{Origin, OriginId};
+use crate::scoring::ScorerPart;
 use crate::usage::CallCounters;
 
 /// The world of one request. Its lists run parallel to those of the snapshot.
@@ -41,6 +42,7 @@ pub(crate) struct PolicyPart {
     pub(crate) label: HeaderValue,
     /// Parallel to the policy's candidates.
     pub(crate) candidates: Vec<CandidatePart>,
+    pub(crate) scorer: ScorerPart,
 }
 
 /// What stands beside a candidate.

@@ -17,6 +17,7 @@ pub(crate) use render::decision_json;
 
 use crate::forward::{End, Tried};
 use crate::request_id::RequestId;
+use crate::scoring::Scored;
 
 const CALLS_AT_MOST: usize = 1000;
 /// Each record holds the world that it was decided in; older worlds go with their records.
@@ -32,6 +33,8 @@ pub(crate) struct Record {
     pub(crate) stream: bool,
     pub(crate) input_tokens: u64,
     pub(crate) decision: Rc<Decision>,
+    /// What a routing model said of the text, where one was asked.
+    pub(crate) scored: Option<Scored>,
     pub(crate) tried: SmallVec<[Tried; 2]>,
     pub(crate) charged: Charge,
     pub(crate) end: End,

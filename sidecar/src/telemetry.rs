@@ -47,6 +47,7 @@ const TOKENS: [f64; 14] = [
     16_777_216.0,
     67_108_864.0,
 ];
+const SCORES: [f64; 8] = [2e-5, 5e-5, 1e-4, 1.5e-4, 2e-4, 5e-4, 1e-3, 1e-2];
 const DECISIONS: [f64; 8] = [1e-6, 2e-6, 5e-6, 1e-5, 2e-5, 5e-5, 1e-4, 1e-3];
 
 /// Which target.
@@ -81,12 +82,65 @@ pub(crate) struct Telemetry {
     errors: Family<ErrorLabels, Counter>,
     /// Time to decide.
     pub(crate) decisions: Histogram,
+    /// Scores of texts.
+    pub(crate) scores: ScoreMetrics,
     /// Snapshots or entries that were refused.
     pub(crate) nacks: Counter,
     /// Seconds since the Unix epoch of the last applied configuration.
     pub(crate) config_applied: Gauge<f64, AtomicU64>,
     /// Whether each stream to the operator is up.
     pub(crate) link: [Gauge; 2],
+}
+
+/// The handles of scoring.
+#[derive(Clone, Default)]
+pub(crate) struct ScoreMetrics {
+    /// Texts that a routing model was asked about.
+    pub(crate) misses: Counter,
+    /// Texts that had been scored before.
+    pub(crate) hits: Counter,
+    /// Short follow-ups that were judged like the text before them.
+    pub(crate) reused: Counter,
+    /// How long a routing model took.
+    pub(crate) durations: ScoreDurations,
+}
+
+/// A histogram with boundaries for inline scoring.
+#[derive(Clone)]
+pub(crate) struct ScoreDurations(Histogram);
+
+impl Default for ScoreDurations {
+    fn default() -> Self {
+        Self(Histogram::new(SCORES))
+    }
+}
+
+impl ScoreDurations {
+    pub(crate) fn observe(&self, seconds: f64) {
+        self.0.observe(seconds);
+    }
+}
+
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct FoundLabels {
+    found: &'static str,
+}
+
+impl ScoreMetrics {
+    fn register(registry: &mut Registry) -> Self {
+        let found = Family::<FoundLabels, Counter>::default();
+        registry.register(names::SCORES, "Texts scored, by where the prediction was found", found.clone());
+        let of = |label| found.get_or_create(&FoundLabels { found: label }).clone();
+        let metrics = Self {
+            misses: of("model"),
+            hits: of("cache"),
+            reused: of("session"),
+            durations: ScoreDurations::default(),
+        };
+        let help = "Time that a routing model took for one text";
+        registry.register_with_unit(names::SCORE, help, Unit::Seconds, metrics.durations.0.clone());
+        metrics
+    }
 }
 
 /// The handles of one target.
@@ -113,6 +167,7 @@ impl Telemetry {
         let nacks = Counter::default();
         let config_applied = Gauge::default();
         let link = Family::<LinkLabels, Gauge>::default();
+        let scores = ScoreMetrics::register(&mut registry);
         registry.register(names::TOKEN_USAGE, "Tokens used per attempt", tokens.clone());
         registry.register_with_unit(
             names::OPERATION_DURATION,
@@ -141,7 +196,18 @@ impl Telemetry {
         );
         registry.register(names::LINK, "Whether a stream to the operator is up", link.clone());
         let link = ["config", "ledger"].map(|stream| link.get_or_create(&LinkLabels { stream }).clone());
-        Self { registry, tokens, durations, first_tokens, errors, decisions, nacks, config_applied, link }
+        Self {
+            registry,
+            tokens,
+            durations,
+            first_tokens,
+            errors,
+            decisions,
+            scores,
+            nacks,
+            config_applied,
+            link,
+        }
     }
 
     /// The handles of a target, always the same ones.

@@ -10,6 +10,7 @@ mod configuration;
 mod errors;
 mod failover;
 mod refusals;
+mod scoring;
 mod store;
 mod streams;
 mod world;

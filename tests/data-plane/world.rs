@@ -11,7 +11,7 @@ use pointsman_config::entry::{Compiled, Entry, Key, Kind, Name, State};
 use pointsman_config::money::{PricePerMillion, Prices};
 use pointsman_config::policy::{
     Annotate, Balancing, CandidateConfig, Mode, Objective, PolicyConfig, Recording, RequestedModel,
-    Requirement, Resilience, Strategy,
+    Requirement, Resilience, ScorerConfig, Strategy,
 };
 use pointsman_config::provider::{
     Capabilities, CircuitBreaker, CredentialName, DataPolicy, HttpEndpoint, ModelConfig, OutputCapField,
@@ -165,6 +165,8 @@ fn policy() -> PolicyConfig {
         balancing: Balancing::default(),
         resilience: Resilience { attempts: 3, first_token_ms: None },
         annotate: Annotate::Headers,
+        scorer: ScorerConfig::default(),
+        session: None,
         recording: Recording::Metadata,
     }
 }

@@ -15,7 +15,7 @@ const EDGES: [(&str, &[&str]); 11] = [
     ("wire", &["config"]),
     ("models", &["config"]),
     ("simulated", &["config"]),
-    ("sidecar", &["config", "core", "wire", "simulated"]),
+    ("sidecar", &["config", "core", "wire", "models", "simulated"]),
     ("operator", &["crds", "config", "core", "models"]),
     ("cli", &["crds", "config", "core", "wire", "models", "simulated", "sidecar", "operator"]),
     ("test-support", &[]),

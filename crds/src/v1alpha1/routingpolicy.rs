@@ -5,6 +5,7 @@
 
 mod requirement;
 mod rules;
+mod scorer;
 mod status;
 mod strategy;
 mod tiers;
@@ -18,6 +19,7 @@ pub use self::rules::{
     Action, ActionType, ComplexityRange, Exclude, HeaderMatch, Match, MetadataMatch, OverrideStrategy,
     Reject, RoutingRule, TextMatch, TextScope, TokenRange, UseModel, UseTier,
 };
+pub use self::scorer::{Scorer, ScorerKind, Session, SessionHeader, SessionType};
 pub use self::status::{
     DataPlaneStatus, ModeStatus, PolicyModelStatus, RoutingPolicyStatus, RoutingPolicySummary, SavingsStatus,
     ShadowPriceStatus,
@@ -195,6 +197,15 @@ pub struct RoutingPolicySpec {
     /// those that no other beats). Ties go to the `preferred` one, then to the weightier.
     #[serde(default)]
     pub balancing: Balancing,
+
+    /// How the text of a call is scored. Default: by the routing model inside the program.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub scorer: Option<Scorer>,
+
+    /// How the calls of one conversation are recognised: a short follow-up is then judged like the text before it.
+    /// Default: every call is judged by itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub session: Option<Session>,
 
     /// What happens when an attempt fails.
     #[serde(default)]

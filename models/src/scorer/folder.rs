@@ -42,6 +42,15 @@ impl FolderError {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct ModelHash(pub [u8; 16]);
 
+impl ModelHash {
+    /// Of a manifest's text. It holds the checksums of all weights, so its digest stands for the whole folder.
+    fn of(manifest: &[u8]) -> Self {
+        let mut hash = [0; 16];
+        hash.copy_from_slice(&Sha256::digest(manifest)[..16]);
+        Self(hash)
+    }
+}
+
 impl std::fmt::Display for ModelHash {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
@@ -148,10 +157,12 @@ impl RoutingModel {
             return Err(FolderError::new(FILE, "kind", message, "use a newer program"));
         };
         let scorer = open(&manifest, &files)?;
-        // The manifest holds the checksums of all weights, so its own digest stands for the whole folder.
-        let mut hash = [0; 16];
-        hash.copy_from_slice(&Sha256::digest(&text)[..16]);
-        Ok(Self { manifest, hash: ModelHash(hash), scorer })
+        Ok(Self { hash: ModelHash::of(&text), manifest, scorer })
+    }
+
+    /// A model whose scorer is not made from files: one in another process, or of a test.
+    pub fn from_parts(manifest: Manifest, scorer: Box<dyn Scorer>) -> Self {
+        Self { hash: ModelHash::of(manifest.to_yaml().as_bytes()), manifest, scorer }
     }
 
     /// What the folder says of itself.

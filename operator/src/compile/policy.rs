@@ -3,6 +3,7 @@
 mod candidates;
 mod requirement;
 mod rules;
+mod scorer;
 mod strategy;
 mod tiers;
 
@@ -98,6 +99,8 @@ pub(super) fn compile(world: &World, providers: &Providers, policy: &RoutingPoli
             objective: objective(spec.objective),
             strategy,
             balancing: tiers::balancing(spec.balancing),
+            scorer: scorer::compile(spec.scorer.as_ref()),
+            session: scorer::session(spec.session.as_ref()),
             resilience,
             annotate: annotate(spec.annotate),
             recording: recording(spec.recording.level),

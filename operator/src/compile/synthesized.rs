@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use pointsman_config::entry::{Compiled, Entry, Key, Kind, Name, State};
 use pointsman_config::policy::{
     Annotate, Balancing, CandidateConfig, Mode, Objective, PolicyConfig, Recording, RequestedModel,
-    Requirement, Resilience, Strategy,
+    Requirement, Resilience, ScorerConfig, Strategy,
 };
 
 use super::CompiledWorld;
@@ -63,6 +63,8 @@ fn over(candidates: Vec<CandidateConfig>) -> PolicyConfig {
         balancing: Balancing::default(),
         resilience: Resilience { attempts: 3, first_token_ms: None },
         annotate: Annotate::Headers,
+        scorer: ScorerConfig::default(),
+        session: None,
         recording: Recording::Metadata,
     }
 }

@@ -48,6 +48,12 @@ pub struct PolicyConfig {
     /// How calls are spread over the providers of one model.
     #[serde(default)]
     pub balancing: Balancing,
+    /// How texts are scored.
+    #[serde(default)]
+    pub scorer: ScorerConfig,
+    /// How the calls of one conversation are recognised.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub session: Option<SessionConfig>,
     /// What happens when an attempt fails.
     pub resilience: Resilience,
     /// Whether the cost stands in the body too.
@@ -452,6 +458,40 @@ pub enum OnInfeasible {
     Cheapest,
     /// The request is refused.
     Error,
+}
+
+/// How texts are scored.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct ScorerConfig {
+    /// By what.
+    pub kind: ScorerKind,
+    /// The folder of a routing model beside the data plane; none is the one inside the program.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub model: Option<String>,
+}
+
+/// What scores texts.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum ScorerKind {
+    /// A routing model of static token embeddings.
+    #[default]
+    Embedding,
+    /// The length of the text, which picks a tier.
+    TokenLength,
+    /// Nothing: every model keeps its prior quality.
+    Prior,
+}
+
+/// How the calls of one conversation are recognised.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "type", rename_all_fields = "camelCase")]
+pub enum SessionConfig {
+    /// By the value of a header.
+    Header {
+        /// Its lower-case name.
+        name: String,
+    },
 }
 
 /// What happens when an attempt fails.

@@ -75,6 +75,7 @@ impl Explainer<'_> {
             PickReason::Picked => "picked".to_owned(),
             PickReason::Requested => "requested".to_owned(),
             PickReason::Rule(rule) => format!("rule:{}", self.policy.rules[*rule].name),
+            PickReason::Session => "session".to_owned(),
             PickReason::Budget => "budget".to_owned(),
             PickReason::Default => "default".to_owned(),
         }
@@ -124,6 +125,9 @@ impl Explainer<'_> {
                 format!("{name} is the cheapest{task}; none is within the bounds of the policy")
             }
             PickReason::Picked => format!("{name} {}{task}{}", self.how(d), self.tier(d)),
+            PickReason::Session => {
+                format!("{name} came out best{task} by the scores of the conversation so far")
+            }
             PickReason::Requested => format!("{name} was asked for by name"),
             PickReason::Rule(_) => format!("{name} answers{task} because of {}", self.pick_reason(reason)),
             PickReason::Budget => {

@@ -27,6 +27,7 @@ use crate::data::Data;
 use crate::plane::{CandidatePart, LimitPart, Plane, PolicyPart};
 use crate::records::Record;
 use crate::request_id::RequestId;
+use crate::scoring::Scored;
 use crate::usage::{Day, Tally};
 
 const X_ANNOTATE: HeaderName = HeaderName::from_static("x-pointsman-annotate");
@@ -38,6 +39,7 @@ pub(crate) struct Call {
     pub(super) id: RequestId,
     pub(super) policy: usize,
     pub(super) decision: Rc<Decision>,
+    scored: Option<Scored>,
     pub(super) trail: Trail,
     pub(super) tried: SmallVec<[Tried; 2]>,
     pub(super) last_error: Option<ProviderError>,
@@ -113,7 +115,7 @@ impl Call {
         decided: Decided,
         began: Instant,
     ) -> Self {
-        let Decided { policy, decision } = decided;
+        let Decided { policy, decision, scored } = decided;
         data.shared.in_flight.fetch_add(1, Relaxed);
         let now = Instant::now();
         data.shared.telemetry.decisions.observe((now - began).as_secs_f64());
@@ -138,6 +140,7 @@ impl Call {
             id,
             policy,
             decision: Rc::new(decision),
+            scored,
             trail: Trail::default(),
             tried: SmallVec::new(),
             last_error: None,
@@ -333,6 +336,7 @@ impl Call {
             stream: self.asked.stream,
             input_tokens: self.asked.input_tokens,
             decision: self.decision.clone(),
+            scored: self.scored.take(),
             tried: std::mem::take(&mut self.tried),
             charged: self.charged,
             end,

@@ -22,11 +22,14 @@ use crate::data::Data;
 use crate::listen::error::CallError;
 use crate::plane::Plane;
 use crate::plane::live::PolicyLive;
+use crate::scoring::Scored;
 
 /// A decision and the policy that made it.
 pub(crate) struct Decided {
     pub(crate) policy: usize,
     pub(crate) decision: Decision,
+    /// What a routing model said of the text, where one was asked.
+    pub(crate) scored: Option<Scored>,
 }
 
 /// Decides a call. Only an unknown model is an error; refusals stand in the decision.
@@ -71,12 +74,18 @@ pub(crate) fn decide(
         now,
         draws,
     };
+    let mut scored = None;
     let decision = match admit(&facts, &view) {
         Admit::Decided(decision) => decision,
-        Admit::Score(admitted) => choose(&view, admitted, &Scores::NONE),
+        Admit::Score(admitted) => {
+            scored = data.scoring.borrow_mut().score(plane, route.policy, chat, headers, now);
+            let scores = scored.as_ref().map_or(Scores::NONE, Scored::scores);
+            let decision = choose(&view, admitted, &scores);
+            if scored.as_ref().is_some_and(Scored::is_of_session) { decision.of_session() } else { decision }
+        }
     };
     let decision = observe(&facts, &view, decision);
-    Ok(Decided { policy: route.policy, decision })
+    Ok(Decided { policy: route.policy, decision, scored })
 }
 
 /// Takes a decision in: moves the shadow price by what the pick is expected to cost, and keeps it for the sample.

@@ -103,6 +103,7 @@ fn reason(call: &Call, candidate: usize) -> HeaderValue {
     match reason {
         PickReason::Picked => HeaderValue::from_static("picked"),
         PickReason::Requested => HeaderValue::from_static("requested"),
+        PickReason::Session => HeaderValue::from_static("session"),
         PickReason::Budget => HeaderValue::from_static("budget"),
         PickReason::Default => HeaderValue::from_static("default"),
         PickReason::Rule(_) => {

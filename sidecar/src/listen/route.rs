@@ -47,7 +47,7 @@ pub(crate) async fn decide(
     let chat = ChatRequest::parse(&long(body))?;
     let decided = decide_call(data, &plane, &chat, &parts.headers, began, draws)?;
     let policy = &plane.snapshot.policies[decided.policy];
-    let mut answer = decision_json(&plane.snapshot, policy, &decided.decision);
+    let mut answer = decision_json(&plane.snapshot, policy, &decided.decision, decided.scored.as_ref());
     answer["processing_ms"] = json!((began.elapsed().as_secs_f64() * 1e6).round() / 1e3);
     Ok(render::json(StatusCode::OK, answer.to_string().into_bytes(), id))
 }

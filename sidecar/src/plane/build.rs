@@ -15,6 +15,7 @@ use super::live::{Live, TargetLive};
 use super::{CandidatePart, Key, Plane, PolicyPart, ProviderPart, TargetPart};
 use crate::pool::{Origin, Origins};
 use crate::rights::Rights;
+use crate::scoring::{ScorerPart, Shelf};
 use crate::secret::Credentials;
 use crate::simulated::Simulations;
 use crate::telemetry::Telemetry;
@@ -27,6 +28,7 @@ pub(crate) struct Ground<'a> {
     pub(crate) origins: &'a mut Origins,
     pub(crate) credentials: &'a Credentials,
     pub(crate) simulations: &'a Simulations,
+    pub(crate) shelf: &'a mut Shelf,
     pub(crate) telemetry: &'a Telemetry,
     pub(crate) now: Timestamp,
 }
@@ -46,6 +48,7 @@ impl Ground<'_> {
             live: self.live.policies.entry(policy.name.clone()).or_default().clone(),
             label: text_header(&policy.name.to_string()),
             candidates: self.candidates(&snapshot, policy, &limits),
+            scorer: ScorerPart::new(&snapshot, policy, self.shelf),
         });
         let policies = policies.collect();
         let targets = snapshot.targets.iter().map(|target| TargetPart {

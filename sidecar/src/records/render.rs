@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 
 use super::Record;
 use crate::forward::{End, Tried, TriedEnd};
+use crate::scoring::Scored;
 use crate::telemetry::names::failure;
 
 impl Record {
@@ -25,7 +26,7 @@ impl Record {
             "input_tokens_estimate": self.input_tokens,
             "status": end(self.end),
             "served": served,
-            "decision": decision_json(&self.snapshot, policy, &self.decision),
+            "decision": decision_json(&self.snapshot, policy, &self.decision, self.scored.as_ref()),
             "attempts": attempts,
             "usage": usage(&self.charged),
             "cost_nano": self.charged.cost.0,
@@ -54,7 +55,12 @@ impl Record {
 }
 
 /// A decision, as `POST /v1/route` and the records show it: candidates best first.
-pub(crate) fn decision_json(snapshot: &Snapshot, policy: &Policy, decision: &Decision) -> Value {
+pub(crate) fn decision_json(
+    snapshot: &Snapshot,
+    policy: &Policy,
+    decision: &Decision,
+    scored: Option<&Scored>,
+) -> Value {
     let explainer = Explainer { snapshot, policy };
     let mut rows: Vec<&Considered> = decision.considered.iter().collect();
     rows.sort_by_key(|row| rank(&row.verdict));
@@ -90,7 +96,21 @@ pub(crate) fn decision_json(snapshot: &Snapshot, policy: &Policy, decision: &Dec
             "complexity_missing": decision.complexity_missing,
             "tier": decision.tier.map(|choice| &policy.config.tiers[choice.tier].name),
             "lambda": decision.lambda,
+            "scorer": scored.map(scorer),
         },
+    })
+}
+
+/// Which routing model scored the text, and where its prediction was found.
+fn scorer(scored: &Scored) -> Value {
+    let manifest = scored.model.manifest();
+    json!({
+        "kind": format!("{:?}", manifest.kind),
+        "name": manifest.name,
+        "version": manifest.version,
+        "hash": scored.model.hash().to_string(),
+        "found": format!("{:?}", scored.found),
+        "difficulty": scored.prediction.difficulty,
     })
 }
 

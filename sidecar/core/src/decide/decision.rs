@@ -65,6 +65,8 @@ pub enum PickReason {
     Requested,
     /// A rule says so; index of the rule.
     Rule(usize),
+    /// It came out best by the scores of its session: the text itself is too short to tell.
+    Session,
     /// A dearer one was worth more; a budget had no room for it.
     Budget,
     /// Nothing is chosen here: the policy's default.
@@ -272,7 +274,10 @@ impl Decision {
     pub fn picked_at(&self) -> Option<usize> {
         match &self.outcome {
             Outcome::Picked(_, PickReason::Requested | PickReason::Default) | Outcome::Refused(_) => None,
-            Outcome::Picked(i, PickReason::Picked | PickReason::Rule(_) | PickReason::Budget) => Some(*i),
+            Outcome::Picked(
+                i,
+                PickReason::Picked | PickReason::Session | PickReason::Rule(_) | PickReason::Budget,
+            ) => Some(*i),
         }
     }
 
@@ -282,6 +287,14 @@ impl Decision {
             (Some((served, reason)), _) | (None, Outcome::Picked(served, reason)) => Some((*served, reason)),
             (None, Outcome::Refused(_)) => None,
         }
+    }
+
+    /// The scores were those of the call's session.
+    pub fn of_session(mut self) -> Self {
+        if let Outcome::Picked(i, PickReason::Picked) = self.outcome {
+            self.outcome = Outcome::Picked(i, PickReason::Session);
+        }
+        self
     }
 
     /// Whether any candidate stands by for the pick.

@@ -81,6 +81,8 @@ pub(crate) fn policy() -> PolicyConfig {
         balancing: Balancing::default(),
         resilience: Resilience { attempts: 3, first_token_ms: None },
         annotate: Annotate::Headers,
+        scorer: ScorerConfig::default(),
+        session: None,
         recording: Recording::Metadata,
     }
 }

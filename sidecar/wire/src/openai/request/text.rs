@@ -21,6 +21,38 @@ impl ChatRequest {
         self.join(|_| true)
     }
 
+    /// Walks through the messages whose role is `user`, newest first, each with its parts in order.
+    pub fn user_messages_newest_first(&self) -> impl Iterator<Item = Cow<'_, str>> {
+        let texts = &self.fields.texts;
+        let mut end = texts.len();
+        std::iter::from_fn(move || {
+            let last = texts[..end].iter().rposition(|text| text.from_user)?;
+            let message = texts[last].message;
+            let first = texts[..last].iter().rposition(|text| text.message != message).map_or(0, |i| i + 1);
+            end = first;
+            Some(self.join_all(&texts[first..=last]))
+        })
+    }
+
+    /// Returns the length of the last message whose role is `user`, decoded, in bytes.
+    pub fn last_user_text_len(&self) -> u64 {
+        let texts = self.fields.texts.iter().rev().filter(|text| text.from_user);
+        let mut message = None;
+        let of_last = texts.take_while(|text| *message.get_or_insert(text.message) == text.message);
+        of_last.map(|text| u64::from(text.text.decoded_len)).sum()
+    }
+
+    fn join_all(&self, texts: &[MessageText]) -> Cow<'_, str> {
+        let mut texts = texts.iter().map(|text| text.text.decode(&self.body));
+        let mut joined = texts.next().unwrap_or_default();
+        for text in texts {
+            let joined = joined.to_mut();
+            joined.push('\n');
+            joined.push_str(&text);
+        }
+        joined
+    }
+
     fn join(&self, wanted: impl Fn(&MessageText) -> bool) -> Cow<'_, str> {
         let mut texts =
             self.fields.texts.iter().filter(|text| wanted(text)).map(|text| text.text.decode(&self.body));

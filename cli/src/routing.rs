@@ -1,0 +1,10 @@
+//! The routing model that every data plane of this program scores with unless a policy names another.
+
+use std::sync::Arc;
+
+use pointsman_models::scorer::RoutingModel;
+
+/// The shipped model.
+pub(crate) fn shipped() -> Option<Arc<RoutingModel>> {
+    None
+}

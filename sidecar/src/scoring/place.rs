@@ -1,0 +1,45 @@
+//! What stands beside a policy so that a call looks nothing up: its routing model, and where each candidate stands in it.
+
+use std::sync::Arc;
+
+use pointsman_config::policy::ScorerKind;
+use pointsman_core::snapshot::{Policy, Snapshot};
+use pointsman_models::scorer::RoutingModel;
+
+use super::Shelf;
+
+/// The scorer of one policy.
+pub(crate) struct ScorerPart {
+    /// What the policy asks for.
+    pub(crate) kind: ScorerKind,
+    /// Who scores.
+    pub(crate) model: Option<Arc<RoutingModel>>,
+    /// Why it is not the model that the policy asks for.
+    pub(crate) problem: Option<String>,
+    /// Parallel to the policy's candidates: where each stands in predictions; none where the model does not know it.
+    pub(crate) positions: Vec<Option<usize>>,
+    /// Whether candidates are estimated where the model knows none of them; else tiers choose.
+    pub(crate) estimates: bool,
+}
+
+impl ScorerPart {
+    pub(crate) fn new(snapshot: &Snapshot, policy: &Policy, shelf: &mut Shelf) -> Self {
+        let config = &policy.config.scorer;
+        let taken = match config.kind {
+            ScorerKind::Embedding => shelf.take(config),
+            ScorerKind::TokenLength | ScorerKind::Prior => super::shelf::Taken { model: None, problem: None },
+        };
+        let position = |target: usize| {
+            let known = &snapshot.targets[target];
+            let model = taken.model.as_ref()?;
+            model.position(&known.key.model).or_else(|| model.position(&known.model.provider_model))
+        };
+        Self {
+            kind: config.kind,
+            positions: policy.candidates.iter().map(|candidate| position(candidate.target)).collect(),
+            estimates: policy.config.tiers.is_empty(),
+            model: taken.model,
+            problem: taken.problem,
+        }
+    }
+}
