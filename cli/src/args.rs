@@ -30,6 +30,9 @@ pub(crate) enum Command {
     /// A provider to try things out with: an OpenAI-compatible server with prices, speeds and books of its own
     #[command(after_help = SIMULATED_EXAMPLES)]
     Simulated(SimulatedRun),
+    /// Print the scored calls of a stopped `pointsman run`, with what was said of them, one JSON line each
+    #[command(after_help = "Example:\n  pointsman records examples/quickstart --rated > rated.jsonl")]
+    Records(Records),
     /// Print the CRDs and roles as YAML, ready for kubectl apply
     Crds,
     /// The control plane, in a cluster
@@ -90,6 +93,19 @@ pub(crate) struct Run {
     pub(crate) ready_file: Option<PathBuf>,
     #[command(flatten)]
     pub(crate) log: Log,
+}
+
+/// `pointsman records`
+#[derive(Debug, Args)]
+pub(crate) struct Records {
+    /// Folder (or file) of manifests that was served
+    pub(crate) path: PathBuf,
+    /// The state folder, where `run` was given one
+    #[arg(long, env = "POINTSMAN_STATE_DIR", value_name = "DIR")]
+    pub(crate) state_dir: Option<PathBuf>,
+    /// Only calls that somebody rated
+    #[arg(long)]
+    pub(crate) rated: bool,
 }
 
 /// `pointsman check`

@@ -1,6 +1,7 @@
 //! The `pointsman` program: both halves in one process on a laptop, either half in a cluster, and the tools around them.
 
 mod args;
+mod calls;
 mod check;
 mod crds;
 mod environment;
@@ -9,6 +10,7 @@ mod http;
 mod ledger;
 mod manifests;
 mod operator;
+mod records;
 mod routing;
 mod run;
 mod sidecar;
@@ -32,6 +34,7 @@ fn main() -> ExitCode {
         Command::Check(args) => check::run(&args),
         Command::Explain(args) => explain::run(args),
         Command::Simulated(args) => start_log(&args.log).and_then(|()| simulated::run(args)),
+        Command::Records(args) => records::run(&args),
         Command::Crds => crds::run(),
         Command::Operator { command: OperatorCommand::Run(args) } => {
             start_log(&args.log).and_then(|()| operator::run(args))

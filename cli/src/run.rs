@@ -14,6 +14,7 @@ use pointsman_sidecar::{Config, Handle, Sidecar, Update};
 use tokio::sync::mpsc;
 
 use crate::args::Run;
+use crate::calls::Calls;
 use crate::environment::Environment;
 use crate::ledger::Ledger;
 use crate::routing;
@@ -60,11 +61,14 @@ async fn serve(args: Run) -> anyhow::Result<ExitCode> {
     let state = args.state_dir.clone().unwrap_or_else(|| source.state_dir());
     let ledger = Ledger::open(&state)
         .map_err(|e| anyhow::anyhow!("failed to open the ledger in {}: {e}", state.display()))?;
+    let calls = Calls::open(&state)
+        .map_err(|e| anyhow::anyhow!("failed to open the scored calls in {}: {e}", state.display()))?;
     let handle = Sidecar::start(Config {
         data: vec![args.listen],
         folder: source.folder(),
         workload: Some(format!("{}/pointsman", first.namespace)),
         rights: Some(Box::new(ledger)),
+        calls: Some(Box::new(calls)),
         routing_model: routing::shipped(),
         models: Some(args.models_dir.clone().unwrap_or_else(|| source.folder().join("models"))),
         ..Config::default()

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use pointsman_models::scorer::RoutingModel;
 
+use crate::feedback::CallStore;
 use crate::link::LinkConfig;
 use crate::rights::RightsStore;
 
@@ -31,6 +32,8 @@ pub struct Config {
     pub routing_model: Option<Arc<RoutingModel>>,
     /// A folder with a routing model per subfolder, for policies that name one.
     pub models: Option<PathBuf>,
+    /// Keeps scored calls and what was said of them; without one, the last calls in memory take feedback.
+    pub calls: Option<Box<dyn CallStore>>,
     /// Hands out the rights of budgets; without one, budgets that need rights are refused.
     pub rights: Option<Box<dyn RightsStore>>,
     /// The operator to be configured by; without one, [`crate::Handle::apply`] configures.
@@ -50,6 +53,7 @@ impl Default for Config {
             keys: None,
             routing_model: None,
             models: None,
+            calls: None,
             rights: None,
             link: None,
         }

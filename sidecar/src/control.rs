@@ -17,6 +17,7 @@ use pointsman_core::snapshot::Problem;
 use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::config::Config;
+use crate::feedback::Archive;
 use crate::handle::StartError;
 use crate::keys::KeyFile;
 use crate::link;
@@ -67,6 +68,7 @@ pub(crate) enum Command {
     Apply(Update, oneshot::Sender<Applied>),
     Budgets(oneshot::Sender<Vec<LimitReport>>),
     Totals(oneshot::Sender<Totals>),
+    Feedback(String, f64, oneshot::Sender<Result<bool, String>>),
     Simulated(oneshot::Sender<Vec<SimulatedAddress>>),
     Shutdown(Duration, oneshot::Sender<()>),
 }
@@ -82,6 +84,7 @@ pub(crate) struct Control {
     origins: Origins,
     simulations: Simulations,
     shelf: Shelf,
+    archive: Option<Archive>,
     state: Option<State>,
     keys: Option<KeyFile>,
     /// Whether what is served now stands on disk.
@@ -102,6 +105,7 @@ impl Control {
         drain: watch::Sender<bool>,
         commands: mpsc::WeakSender<Command>,
         inbox: mpsc::Receiver<Command>,
+        archive: Option<Archive>,
     ) -> Result<Option<std::net::SocketAddr>, StartError> {
         let admin = config.admin.map(|address| listen_admin(address, &shared)).transpose()?;
         let reports = Reports::new();
@@ -115,6 +119,7 @@ impl Control {
             rights: Rights::new(config.rights),
             origins: Origins::default(),
             simulations: Simulations::new(config.folder),
+            archive,
             shelf: Shelf::new(config.routing_model, config.models),
             state: config.state.map(State::new),
             keys: config.keys.and_then(KeyFile::open),
@@ -153,6 +158,10 @@ impl Control {
         match command {
             Command::Apply(update, answer) => drop(answer.send(self.apply(update))),
             Command::Budgets(answer) => drop(answer.send(self.rights.report())),
+            Command::Feedback(id, score, answer) => {
+                let noted = self.archive.as_mut().map_or(Ok(false), |archive| archive.note(&id, score));
+                drop(answer.send(noted));
+            }
             Command::Totals(answer) => drop(answer.send(self.totals())),
             Command::Simulated(answer) => drop(answer.send(self.simulations.addresses())),
             Command::Shutdown(limit, answer) => {
@@ -276,6 +285,9 @@ impl Control {
             self.turn();
         }
         self.rights.record();
+        if let Some(archive) = &mut self.archive {
+            archive.keep();
+        }
         self.extend_rights();
         if let Some(plane) = self.shared.plane.load_full() {
             let now = Instant::now();
@@ -318,6 +330,9 @@ impl Control {
             tokio::time::sleep(DRAIN_POLL).await;
         }
         self.rights.close();
+        if let Some(archive) = &mut self.archive {
+            archive.keep();
+        }
         self.reports.publish(&self.shared, &self.live, &self.rights, &self.pacing, true);
         if let Some(farewell) = self.farewell.take() {
             farewell.wait(FAREWELL_WITHIN).await;

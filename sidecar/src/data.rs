@@ -7,6 +7,7 @@ use std::time::Instant;
 
 use crate::chance::Chance;
 use crate::deadline::Deadlines;
+use crate::feedback::Desk;
 use crate::listen::drain::Drain;
 use crate::listen::intake::Gate;
 use crate::listen::patience::Patience;
@@ -25,6 +26,7 @@ pub(crate) struct Data {
     pub(crate) drain: Rc<Drain>,
     pub(crate) records: RefCell<Records>,
     pub(crate) scoring: RefCell<Scoring>,
+    pub(crate) desk: Desk,
     pub(crate) chance: RefCell<Chance>,
     pub(crate) settings: DataSettings,
 }
@@ -37,7 +39,7 @@ pub(crate) struct DataSettings {
 }
 
 impl Data {
-    pub(crate) fn new(shared: Arc<Shared>, tls: Tls, settings: DataSettings) -> Self {
+    pub(crate) fn new(shared: Arc<Shared>, tls: Tls, settings: DataSettings, desk: Desk) -> Self {
         let mut chance = Chance::new();
         let scoring = RefCell::new(Scoring::new(&mut chance, shared.telemetry.scores.clone()));
         Self {
@@ -49,6 +51,7 @@ impl Data {
             drain: Rc::default(),
             records: RefCell::default(),
             scoring,
+            desk,
             chance: RefCell::new(chance),
             settings,
         }

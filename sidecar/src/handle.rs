@@ -13,6 +13,7 @@ use crate::clock::Clock;
 use crate::config::Config;
 use crate::control::{Applied, Command, Control, Update};
 use crate::data::{Data, DataSettings};
+use crate::feedback::{self, Desk};
 use crate::listen::{accept, service};
 use crate::pool::Tls;
 use crate::rights::LimitReport;
@@ -56,21 +57,22 @@ pub enum StartError {
 
 impl Sidecar {
     /// Starts listening. Calls are refused as `not_configured` until the first configuration.
-    pub fn start(config: Config) -> Result<Handle, StartError> {
+    pub fn start(mut config: Config) -> Result<Handle, StartError> {
         let shared = Arc::new(Shared::new(Clock::start()));
         let tls = Tls::new(config.extra_roots.clone());
         let (stop, stopped) = watch::channel(false);
         let (drain, draining) = watch::channel(false);
         let settings = DataSettings { admin: config.admin_on_data, workload: config.workload.clone() };
         let addresses = config.data.clone();
+        let (commands, inbox) = mpsc::channel(COMMANDS_AT_MOST);
+        let (desk, archive) = feedback::open(config.calls.take(), commands.downgrade());
         let (data_thread, data) = spawn("pointsman-data", stopped.clone(), {
             let (shared, tls) = (shared.clone(), tls.clone());
-            async move || serve_data(shared, tls, settings, addresses, draining).await
+            async move || serve_data(shared, tls, settings, desk, addresses, draining).await
         })?;
-        let (commands, inbox) = mpsc::channel(COMMANDS_AT_MOST);
         let (control_thread, admin) = spawn("pointsman-control", stopped, {
             let commands = commands.downgrade();
-            async move || Control::start(config, shared, tls, drain, commands, inbox).await
+            async move || Control::start(config, shared, tls, drain, commands, inbox, archive).await
         })?;
         Ok(Handle { data, admin, commands, stop, threads: vec![data_thread, control_thread] })
     }
@@ -161,10 +163,11 @@ async fn serve_data(
     shared: Arc<Shared>,
     tls: Tls,
     settings: DataSettings,
+    desk: Desk,
     addresses: Vec<SocketAddr>,
     draining: watch::Receiver<bool>,
 ) -> Result<Vec<SocketAddr>, StartError> {
-    let data = Rc::new(Data::new(shared, tls, settings));
+    let data = Rc::new(Data::new(shared, tls, settings, desk));
     data.spawn_sweep();
     let mut bound = Vec::new();
     for address in addresses {

@@ -15,6 +15,7 @@ mod config;
 mod control;
 mod data;
 mod deadline;
+mod feedback;
 mod forward;
 mod handle;
 mod keys;
@@ -36,6 +37,7 @@ mod usage;
 
 pub use config::Config;
 pub use control::{Applied, Update};
+pub use feedback::{CallRow, CallStore};
 pub use handle::{Handle, Sidecar, StartError};
 pub use pool::TlsError;
 pub use rights::{LimitReport, OpenedWindow, RightsStore, StoreError};

@@ -8,6 +8,7 @@ pub(crate) mod admin;
 mod calls;
 pub(crate) mod drain;
 pub(crate) mod error;
+mod feedback;
 pub(crate) mod intake;
 mod models;
 pub(crate) mod patience;

@@ -15,7 +15,7 @@ use smallvec::SmallVec;
 
 pub(crate) use render::decision_json;
 
-use crate::forward::{End, Tried};
+use crate::forward::{End, Tried, TriedEnd};
 use crate::request_id::RequestId;
 use crate::scoring::Scored;
 
@@ -35,11 +35,23 @@ pub(crate) struct Record {
     pub(crate) decision: Rc<Decision>,
     /// What a routing model said of the text, where one was asked.
     pub(crate) scored: Option<Scored>,
+    /// The id that the provider gave its answer.
+    pub(crate) completion: Option<Box<str>>,
+    /// How good somebody said the answer was.
+    pub(crate) feedback: Option<f64>,
     pub(crate) tried: SmallVec<[Tried; 2]>,
     pub(crate) charged: Charge,
     pub(crate) end: End,
     pub(crate) took: Duration,
     pub(crate) overhead: Duration,
+}
+
+impl Record {
+    /// Position of the candidate that answered, whole or cut.
+    pub(crate) fn served(&self) -> Option<usize> {
+        let answered = |tried: &&Tried| matches!(tried.end, TriedEnd::Answered(_) | TriedEnd::Cut);
+        self.tried.iter().rev().find(answered).map(|tried| tried.candidate)
+    }
 }
 
 /// The last calls, oldest first.
@@ -61,6 +73,16 @@ impl Records {
 
     pub(crate) fn get(&self, id: RequestId) -> Option<&Record> {
         self.calls.iter().rev().find(|record| record.id == id)
+    }
+
+    /// Notes how good an answer was, by either of its ids; returns the call's own.
+    pub(crate) fn rate(&mut self, id: &str, score: f64) -> Option<RequestId> {
+        let by_request = RequestId::parse(id);
+        let named =
+            |record: &&mut Record| by_request == Some(record.id) || record.completion.as_deref() == Some(id);
+        let record = self.calls.iter_mut().rev().find(named)?;
+        record.feedback = Some(score);
+        Some(record.id)
     }
 
     fn drop_oldest(&mut self) {

@@ -82,6 +82,8 @@ pub(crate) struct Telemetry {
     errors: Family<ErrorLabels, Counter>,
     /// Time to decide.
     pub(crate) decisions: Histogram,
+    /// Feedback that was taken.
+    pub(crate) feedback: Counter,
     /// Scores of texts.
     pub(crate) scores: ScoreMetrics,
     /// Snapshots or entries that were refused.
@@ -168,6 +170,8 @@ impl Telemetry {
         let config_applied = Gauge::default();
         let link = Family::<LinkLabels, Gauge>::default();
         let scores = ScoreMetrics::register(&mut registry);
+        let feedback = Counter::default();
+        registry.register(names::FEEDBACK, "Feedback that was taken", feedback.clone());
         registry.register(names::TOKEN_USAGE, "Tokens used per attempt", tokens.clone());
         registry.register_with_unit(
             names::OPERATION_DURATION,
@@ -203,6 +207,7 @@ impl Telemetry {
             first_tokens,
             errors,
             decisions,
+            feedback,
             scores,
             nacks,
             config_applied,

@@ -9,6 +9,7 @@ mod client;
 mod configuration;
 mod errors;
 mod failover;
+mod feedback;
 mod refusals;
 mod scoring;
 mod store;

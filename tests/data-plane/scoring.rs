@@ -40,7 +40,7 @@ impl Scorer for ByWord {
     }
 }
 
-fn routing_model() -> (Arc<RoutingModel>, Arc<AtomicU64>) {
+pub(crate) fn routing_model() -> (Arc<RoutingModel>, Arc<AtomicU64>) {
     let known = |name: &str| KnownModel { name: name.to_owned(), aliases: Vec::new() };
     let manifest = Manifest {
         format: manifest::FORMAT,
@@ -63,13 +63,13 @@ fn routing_model() -> (Arc<RoutingModel>, Arc<AtomicU64>) {
     (Arc::new(RoutingModel::from_parts(manifest, Box::new(scorer))), asked)
 }
 
-async fn world(objects: Objects) -> Result<(World, Arc<AtomicU64>)> {
+pub(crate) async fn world(objects: Objects) -> Result<(World, Arc<AtomicU64>)> {
     let (model, asked) = routing_model();
     let config = Config { routing_model: Some(model), ..Config::default() };
     Ok((World::start_with(config, objects).await?, asked))
 }
 
-fn objects(provider: &Provider) -> Objects {
+pub(crate) fn objects(provider: &Provider) -> Objects {
     Objects::new(&[("openai", provider, "large"), ("openai", provider, "small")])
 }
 

@@ -36,7 +36,7 @@ impl Source {
     }
 
     /// Where the ledger is kept unless the user says otherwise: apart from the manifests, one per folder.
-    pub(super) fn state_dir(&self) -> PathBuf {
+    pub(crate) fn state_dir(&self) -> PathBuf {
         let home = std::env::var_os("XDG_STATE_HOME")
             .map(PathBuf::from)
             .or_else(|| std::env::var_os("HOME").map(|home| PathBuf::from(home).join(".local/state")));

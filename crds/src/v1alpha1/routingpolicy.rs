@@ -85,6 +85,10 @@ use crate::shared::{Objective, Reference};
      || r.action.exclude.models.all(m, self.candidates.exists(c, c.model == m)))",
     "rules: exclude.models must be among the candidates"))]
 #[x_kube(validation = rule(
+    "!has(self.scorer) || self.scorer.kind != 'TokenLength' || (has(self.tiers) \
+     && self.tiers.exists(t, has(t.minTokens)))",
+    "scorer: kind TokenLength needs tiers with minTokens"))]
+#[x_kube(validation = rule(
     "self.candidates.all(c, !has(c.tier) || (has(self.tiers) && self.tiers.exists(t, t.name == c.tier)))",
     "candidates: each tier must be one of spec.tiers"))]
 #[x_kube(validation = rule(

@@ -82,6 +82,7 @@ pub(super) fn compile(world: &World, providers: &Providers, policy: &RoutingPoli
     let strategy = strategy::compile(spec.strategy.as_ref(), &mut problems);
     let tiers = tiers::compile(spec, &mut problems);
     let resilience = resilience(spec, &mut problems);
+    let scorer = scorer::compile(spec, &mut problems);
     let is_resolved = |model: &String| resolved.iter().any(|candidate| candidate.model == *model);
     let parts = strategy.zip(resilience).zip(tiers).filter(|_| !resolved.is_empty());
     let compiled = parts.map(|((strategy, resilience), tiers)| {
@@ -99,7 +100,7 @@ pub(super) fn compile(world: &World, providers: &Providers, policy: &RoutingPoli
             objective: objective(spec.objective),
             strategy,
             balancing: tiers::balancing(spec.balancing),
-            scorer: scorer::compile(spec.scorer.as_ref()),
+            scorer: scorer.clone(),
             session: scorer::session(spec.session.as_ref()),
             resilience,
             annotate: annotate(spec.annotate),

@@ -40,6 +40,8 @@ pub(crate) struct Call {
     pub(super) policy: usize,
     pub(super) decision: Rc<Decision>,
     scored: Option<Scored>,
+    /// The id that the provider gave its answer.
+    pub(super) completion: Option<Box<str>>,
     pub(super) trail: Trail,
     pub(super) tried: SmallVec<[Tried; 2]>,
     pub(super) last_error: Option<ProviderError>,
@@ -141,6 +143,7 @@ impl Call {
             policy,
             decision: Rc::new(decision),
             scored,
+            completion: None,
             trail: Trail::default(),
             tried: SmallVec::new(),
             last_error: None,
@@ -337,12 +340,15 @@ impl Call {
             input_tokens: self.asked.input_tokens,
             decision: self.decision.clone(),
             scored: self.scored.take(),
+            completion: self.completion.take(),
+            feedback: None,
             tried: std::mem::take(&mut self.tried),
             charged: self.charged,
             end,
             took,
             overhead: took.saturating_sub(self.waited),
         };
+        self.data.desk.file(&record);
         self.data.records.borrow_mut().push(record);
     }
 

@@ -246,6 +246,7 @@ impl ChatStream {
         let (settlement, now) = (self.flow.settlement(&self.call), Instant::now());
         self.call.land(settlement, TriedEnd::Answered(200), Signal::Success, now);
         let seen = self.flow.watch.seen();
+        self.call.completion = seen.head.as_ref().map(|head| head.id.as_str().into());
         if !seen.done {
             if self.call.asked.include_usage && seen.usage.known().is_none() {
                 let cost = self.flow.prices.map(|_| self.call.charged.cost);

@@ -50,6 +50,7 @@ pub(super) async fn read(
     };
     call.land(settlement, TriedEnd::Answered(status.as_u16()), Signal::Success, now);
     let length = body.len();
+    call.completion = parsed.as_ref().and_then(|response| response.id()).map(|id| Box::from(&*id));
     let body = annotated(call, parsed, body);
     let same_length = body.len == length;
     let cost = head::Cost::Exact(call.charged.cost);

@@ -133,6 +133,17 @@ impl CallError {
             .about("id")
     }
 
+    pub(crate) fn bad_feedback(field: &'static str, what: &str) -> Self {
+        Self::client(StatusCode::BAD_REQUEST, "invalid_feedback")
+            .saying(format!("This feedback cannot be taken: {what}."))
+            .about(field)
+    }
+
+    pub(crate) fn feedback_not_kept(why: &str) -> Self {
+        Self::new(Fault::Sidecar, StatusCode::SERVICE_UNAVAILABLE, "server_error", "feedback_not_kept")
+            .saying(format!("The feedback could not be kept: {why}."))
+    }
+
     pub(crate) fn not_configured() -> Self {
         Self::new(Fault::Sidecar, StatusCode::SERVICE_UNAVAILABLE, "server_error", "not_configured")
             .saying("Pointsman has not been configured yet.")

@@ -8,7 +8,7 @@ use http::{Method, Request, Response};
 use hyper::body::Incoming;
 
 use super::error::CallError;
-use super::{admin, calls, models, render, route, scorer};
+use super::{admin, calls, feedback, models, render, route, scorer};
 use crate::body::Outgoing;
 use crate::data::Data;
 use crate::forward;
@@ -39,6 +39,8 @@ async fn other(data: &Rc<Data>, id: RequestId, request: Request<Incoming>) -> An
         "/v1/models" => "GET",
         "/v1/route" if method == Method::POST => return route::decide(data, id, request).await,
         "/v1/route" => "POST",
+        "/v1/feedback" if method == Method::POST => return feedback::take(data, id, request).await,
+        "/v1/feedback" => "POST",
         "/v1/scorer" if method == Method::GET => return scorer::show(data, id),
         "/v1/scorer" => "GET",
         _ if path.starts_with("/v1/calls/") && method == Method::GET => return calls::show(data, id, &path),

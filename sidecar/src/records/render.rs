@@ -16,8 +16,7 @@ impl Record {
     pub(crate) fn to_json(&self) -> Vec<u8> {
         let policy = &self.snapshot.policies[self.policy];
         let attempts: Vec<Value> = self.tried.iter().map(|tried| self.attempt(tried)).collect();
-        let served = self.tried.iter().rev().find(|t| matches!(t.end, TriedEnd::Answered(_) | TriedEnd::Cut));
-        let served = served.map(|t| target(&self.snapshot, self.decision.considered[t.candidate].target));
+        let served = self.served().map(|at| target(&self.snapshot, self.decision.considered[at].target));
         let record = json!({
             "id": self.id.as_str(),
             "time": self.at.to_string(),
@@ -32,6 +31,8 @@ impl Record {
             "cost_nano": self.charged.cost.0,
             "cost_usd": self.charged.cost.to_string(),
             "uncertain_nano": self.charged.uncertain.0,
+            "completion_id": self.completion,
+            "feedback": self.feedback,
             "latency_ms": millis(self.took),
             "overhead_ms": millis(self.overhead),
         });

@@ -10,6 +10,7 @@ pub(crate) const TIME_TO_FIRST_TOKEN: &str = "gen_ai_server_time_to_first_token"
 // Ours, stable.
 pub(crate) const ERRORS: &str = "pointsman_errors";
 pub(crate) const DECISION: &str = "pointsman_decision";
+pub(crate) const FEEDBACK: &str = "pointsman_feedback";
 pub(crate) const SCORES: &str = "pointsman_scores";
 pub(crate) const SCORE: &str = "pointsman_score";
 pub(crate) const NACKS: &str = "pointsman_config_nacks";

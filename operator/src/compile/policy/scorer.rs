@@ -3,8 +3,15 @@
 use pointsman_config::policy::{ScorerConfig, ScorerKind, SessionConfig};
 use pointsman_crds::v1alpha1::routingpolicy as api;
 
-pub(super) fn compile(scorer: Option<&api::Scorer>) -> ScorerConfig {
-    let Some(scorer) = scorer else { return ScorerConfig::default() };
+use crate::compile::problem::{Problems, Reason};
+
+pub(super) fn compile(spec: &api::RoutingPolicySpec, problems: &mut Problems) -> ScorerConfig {
+    let Some(scorer) = &spec.scorer else { return ScorerConfig::default() };
+    let has_lengths = spec.tiers.iter().any(|tier| tier.min_tokens.is_some());
+    if scorer.kind == api::ScorerKind::TokenLength && !has_lengths {
+        let remedy = "kind TokenLength needs tiers with minTokens";
+        problems.add("spec.scorer.kind", Reason::Invalid, remedy);
+    }
     let kind = match scorer.kind {
         api::ScorerKind::Embedding => ScorerKind::Embedding,
         api::ScorerKind::TokenLength => ScorerKind::TokenLength,

@@ -1,6 +1,6 @@
 //! Chooses among the live candidates, first the model, then its provider, and orders the rest as fallbacks.
 
-use pointsman_config::policy::{OnInfeasible, Optimizer};
+use pointsman_config::policy::{OnInfeasible, Optimizer, ScorerKind};
 use smallvec::SmallVec;
 
 use super::admit::{Admit, Admitted, Rows, cheapest, live, narrow, refused};
@@ -42,7 +42,7 @@ fn choose(v: &View<'_>, admitted: Admitted, scores: &Scores<'_>) -> Decision {
     take_scores(&mut rows, scores);
     let aim = aim(v, objective, optimizer);
     let ladder = match rule {
-        None if !scores.method.compares_models() => {
+        None if !scores.method.compares_models() && v.policy.config.scorer.kind != ScorerKind::Prior => {
             tiers::ladder(&v.policy.config.tiers, scores.complexity(), call.input_tokens)
         }
         _ => None,

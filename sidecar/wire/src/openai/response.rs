@@ -15,6 +15,7 @@ use crate::json::{Cursor, Kind, Span, SyntaxError, Text, text_of};
 #[derive(Clone, Debug)]
 pub struct ChatResponse {
     body: Bytes,
+    id: Option<Text>,
     model: Option<Text>,
     choices: Span,
     /// What the provider says was used.
@@ -28,6 +29,7 @@ impl ChatResponse {
         let mut cursor = Cursor::new(text_of(body)?);
         let mut response = ChatResponse {
             body: body.clone(),
+            id: None,
             model: None,
             choices: Span::default(),
             usage: Reported::Missing,
@@ -36,6 +38,11 @@ impl ChatResponse {
         response.members(&mut cursor)?;
         cursor.end()?;
         Ok(response)
+    }
+
+    /// Returns the id that the provider gave the answer.
+    pub fn id(&self) -> Option<Cow<'_, str>> {
+        self.id.map(|id| id.decode(&self.body))
     }
 
     /// Returns the model that says it answered.
@@ -68,6 +75,7 @@ impl ChatResponse {
         let mut members = cursor.members()?;
         while let Some(key) = members.next(cursor)? {
             match &*key {
+                "id" => self.id = string(cursor)?,
                 "model" => self.model = string(cursor)?,
                 "choices" => self.choices = cursor.skip()?,
                 "usage" => {

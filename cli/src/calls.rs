@@ -1,0 +1,138 @@
+//! The scored calls of a process on its own, in an embedded store: what `pointsman train` learns from.
+//!
+//! One row per call, by request id, which sorts by time; the oldest go beyond a bound. Feedback is on disk when it is
+//! answered; calls without any may be lost with the last half second before a crash.
+
+use std::path::Path;
+
+use pointsman_sidecar::{CallRow, CallStore, StoreError};
+use redb::{Database, Durability, ReadableDatabase, ReadableTable, ReadableTableMetadata, TableDefinition};
+
+const CALLS: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("calls");
+/// Completion ids to request ids.
+const COMPLETIONS: TableDefinition<'_, &str, &str> = TableDefinition::new("completions");
+
+/// The name of the file in a state folder.
+const FILE: &str = "calls.redb";
+const CALLS_AT_MOST: u64 = 50_000;
+
+/// The store, open.
+pub(crate) struct Calls {
+    database: Database,
+}
+
+impl Calls {
+    /// Opens the store in a folder that exists.
+    pub(crate) fn open(folder: &Path) -> Result<Self, StoreError> {
+        let database = Database::create(folder.join(FILE))?;
+        let write = database.begin_write()?;
+        write.open_table(CALLS)?;
+        write.open_table(COMPLETIONS)?;
+        write.commit()?;
+        Ok(Self { database })
+    }
+
+    /// Opens what another process has left.
+    pub(crate) fn read(folder: &Path) -> Result<Self, StoreError> {
+        Ok(Self { database: Database::open(folder.join(FILE))? })
+    }
+
+    /// Every row, oldest first.
+    pub(crate) fn rows(&self) -> Result<Vec<CallRow>, StoreError> {
+        let read = self.database.begin_read()?;
+        let table = read.open_table(CALLS)?;
+        let rows = table.iter()?.map(|row| Ok(serde_json::from_slice(row?.1.value())?));
+        rows.collect()
+    }
+}
+
+impl CallStore for Calls {
+    fn keep(&mut self, rows: &[CallRow]) -> Result<(), StoreError> {
+        let mut write = self.database.begin_write()?;
+        write.set_durability(Durability::None)?;
+        {
+            let mut calls = write.open_table(CALLS)?;
+            let mut completions = write.open_table(COMPLETIONS)?;
+            for row in rows {
+                calls.insert(row.id.as_str(), serde_json::to_vec(row)?.as_slice())?;
+                if let Some(completion) = &row.completion_id {
+                    completions.insert(completion.as_str(), row.id.as_str())?;
+                }
+            }
+            while calls.len()? > CALLS_AT_MOST {
+                let Some(oldest) = calls.pop_first()? else { break };
+                let oldest: CallRow = serde_json::from_slice(oldest.1.value())?;
+                if let Some(completion) = &oldest.completion_id {
+                    completions.remove(completion.as_str())?;
+                }
+            }
+        }
+        Ok(write.commit()?)
+    }
+
+    fn feedback(&mut self, id: &str, score: f64) -> Result<bool, StoreError> {
+        let write = self.database.begin_write()?;
+        let known = {
+            let mut calls = write.open_table(CALLS)?;
+            let completions = write.open_table(COMPLETIONS)?;
+            let named = completions.get(id)?.map(|request| request.value().to_owned());
+            let id = named.as_deref().unwrap_or(id);
+            let row: Option<CallRow> =
+                calls.get(id)?.map(|row| serde_json::from_slice(row.value())).transpose()?;
+            match row {
+                Some(row) => {
+                    let row = CallRow { feedback: Some(score), ..row };
+                    calls.insert(id, serde_json::to_vec(&row)?.as_slice())?;
+                    true
+                }
+                None => false,
+            }
+        };
+        write.commit()?;
+        Ok(known)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn row(id: &str, completion: Option<&str>) -> CallRow {
+        CallRow {
+            id: id.to_owned(),
+            completion_id: completion.map(str::to_owned),
+            time: "2026-11-21T08:00:00Z".to_owned(),
+            policy: "shop/default".to_owned(),
+            picked: "small".to_owned(),
+            served: Some("small".to_owned()),
+            propensity: 1.0,
+            routing_model: "00".to_owned(),
+            extractor: "words".to_owned(),
+            extractor_version: 1,
+            features: "003f".to_owned(),
+            scores: [("small".to_owned(), 0.7)].into(),
+            expected_cost_nano: [("small".to_owned(), 1000)].into(),
+            cost_nano: 900,
+            input_tokens: 10,
+            output_tokens: 20,
+            latency_ms: 300,
+            feedback: None,
+        }
+    }
+
+    #[test]
+    fn feedback_finds_its_call_by_either_id_after_a_restart_and_the_last_word_wins() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let mut calls = Calls::open(folder.path()).expect("a store");
+        calls.keep(&[row("req_1", Some("chatcmpl-1")), row("req_2", None)]).expect("kept");
+        assert!(calls.feedback("req_2", 0.25).expect("a store"));
+        drop(calls);
+        let mut calls = Calls::open(folder.path()).expect("the same store");
+        assert!(calls.feedback("chatcmpl-1", 1.0).expect("a store"));
+        assert!(calls.feedback("req_1", 0.0).expect("a store"));
+        assert!(!calls.feedback("chatcmpl-9", 1.0).expect("a store"));
+        let first = CallRow { feedback: Some(0.0), ..row("req_1", Some("chatcmpl-1")) };
+        let second = CallRow { feedback: Some(0.25), ..row("req_2", None) };
+        assert_eq!(calls.rows().expect("rows"), [first, second]);
+    }
+}

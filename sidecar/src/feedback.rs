@@ -1,0 +1,165 @@
+//! What people said of answers, joined to what was decided: the food of trainers.
+//!
+//! A [`CallRow`] is written for every scored call: features, scores, pick, cost; never a word of the text. Feedback finds
+//! its call by our request id or by the id of the completion, and the last word wins. Rows go to a [`CallStore`] from the
+//! control thread; the data thread only hands them over.
+
+use std::collections::BTreeMap;
+
+use pointsman_models::scorer::folder::hex;
+use serde::{Deserialize, Serialize};
+use tokio::sync::{mpsc, oneshot};
+
+use crate::control::Command;
+use crate::records::Record;
+use crate::rights::StoreError;
+
+/// Rows wait here for the control thread; when it is full, further rows are dropped and calls go on.
+const ROWS_AT_MOST: usize = 4096;
+
+/// One scored call, without its text.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct CallRow {
+    /// Our request id.
+    pub id: String,
+    /// The id that the provider gave its answer.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub completion_id: Option<String>,
+    /// When it ended.
+    pub time: String,
+    /// The policy that chose.
+    pub policy: String,
+    /// The model that was picked.
+    pub picked: String,
+    /// The model that answered.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub served: Option<String>,
+    /// With which probability the pick was drawn.
+    pub propensity: f64,
+    /// The digest of the routing model.
+    pub routing_model: String,
+    /// What made the features.
+    pub extractor: String,
+    /// Its version: features of different versions must not be mixed.
+    pub extractor_version: u32,
+    /// The features, as hexadecimal bytes of `Features`.
+    pub features: String,
+    /// The predicted quality of each candidate, by model.
+    pub scores: BTreeMap<String, f64>,
+    /// What each candidate was expected to cost in nano-USD, by model.
+    pub expected_cost_nano: BTreeMap<String, u64>,
+    /// What the call cost, in nano-USD.
+    pub cost_nano: u64,
+    /// Input tokens of all attempts.
+    pub input_tokens: u64,
+    /// Output tokens of all attempts.
+    pub output_tokens: u64,
+    /// How long it took.
+    pub latency_ms: u64,
+    /// How good the answer was, from 0 to 1, where somebody said so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub feedback: Option<f64>,
+}
+
+/// Keeps rows across restarts.
+pub trait CallStore: Send {
+    /// Keeps rows; older ones may go.
+    fn keep(&mut self, rows: &[CallRow]) -> Result<(), StoreError>;
+
+    /// Notes how good an answer was, found by its request id or completion id. Says whether the call is known.
+    fn feedback(&mut self, id: &str, score: f64) -> Result<bool, StoreError>;
+}
+
+/// The data thread's side.
+#[derive(Clone)]
+pub(crate) struct Desk {
+    rows: Option<mpsc::Sender<CallRow>>,
+    commands: mpsc::WeakSender<Command>,
+}
+
+/// The control thread's side.
+pub(crate) struct Archive {
+    store: Box<dyn CallStore>,
+    rows: mpsc::Receiver<CallRow>,
+}
+
+/// Both sides.
+pub(crate) fn open(
+    store: Option<Box<dyn CallStore>>,
+    commands: mpsc::WeakSender<Command>,
+) -> (Desk, Option<Archive>) {
+    let Some(store) = store else { return (Desk { rows: None, commands }, None) };
+    let (sender, rows) = mpsc::channel(ROWS_AT_MOST);
+    (Desk { rows: Some(sender), commands }, Some(Archive { store, rows }))
+}
+
+impl Desk {
+    /// Hands over a call that has ended, if anybody keeps calls and a routing model scored it.
+    pub(crate) fn file(&self, record: &Record) {
+        let Some(rows) = &self.rows else { return };
+        if let Ok(place) = rows.try_reserve()
+            && let Some(row) = row(record)
+        {
+            place.send(row);
+        }
+    }
+
+    /// Notes feedback in the store. None where there is no store; else whether the call is known there.
+    pub(crate) async fn note(&self, id: &str, score: f64) -> Result<Option<bool>, String> {
+        let (Some(_), Some(commands)) = (&self.rows, self.commands.upgrade()) else { return Ok(None) };
+        let (answer, answered) = oneshot::channel();
+        let gone = || "the process is ending".to_owned();
+        commands.send(Command::Feedback(id.to_owned(), score, answer)).await.map_err(|_| gone())?;
+        answered.await.map_err(|_| gone())?.map(Some)
+    }
+}
+
+impl Archive {
+    /// Keeps what was handed over since the last time.
+    pub(crate) fn keep(&mut self) {
+        let mut rows = Vec::new();
+        while let Ok(row) = self.rows.try_recv() {
+            rows.push(row);
+        }
+        if rows.is_empty() {
+            return;
+        }
+        if let Err(error) = self.store.keep(&rows) {
+            tracing::warn!(%error, rows = rows.len(), "failed to keep scored calls");
+        }
+    }
+
+    /// Notes feedback; the call may have been handed over a moment ago.
+    pub(crate) fn note(&mut self, id: &str, score: f64) -> Result<bool, String> {
+        self.keep();
+        self.store.feedback(id, score).map_err(|error| error.to_string())
+    }
+}
+
+fn row(record: &Record) -> Option<CallRow> {
+    let scored = record.scored.as_ref()?;
+    let decision = &record.decision;
+    let name = |target: usize| record.snapshot.targets[target].key.model.clone();
+    let extractor = &scored.model.manifest().extractor;
+    let rows = || decision.considered.iter();
+    Some(CallRow {
+        id: record.id.to_string(),
+        completion_id: record.completion.as_deref().map(str::to_owned),
+        time: record.at.to_string(),
+        policy: record.snapshot.policies[record.policy].name.to_string(),
+        picked: name(decision.picked()?.target),
+        served: record.served().map(|candidate| name(decision.considered[candidate].target)),
+        propensity: decision.propensity,
+        routing_model: scored.model.hash().to_string(),
+        extractor: extractor.name.clone(),
+        extractor_version: extractor.version,
+        features: hex(&scored.prediction.features.to_bytes()),
+        scores: rows().map(|row| (name(row.target), row.quality)).collect(),
+        expected_cost_nano: rows().filter_map(|row| Some((name(row.target), row.expected_cost?.0))).collect(),
+        cost_nano: record.charged.cost.0,
+        input_tokens: record.charged.usage.input,
+        output_tokens: record.charged.usage.output,
+        latency_ms: u64::try_from(record.took.as_millis()).unwrap_or(u64::MAX),
+        feedback: None,
+    })
+}
