@@ -117,12 +117,12 @@ impl Call {
         decided: Decided,
         began: Instant,
     ) -> Self {
-        let Decided { policy, decision, scored } = decided;
+        let Decided { policy, decision, scored, addressed } = decided;
         data.shared.in_flight.fetch_add(1, Relaxed);
         let now = Instant::now();
         data.shared.telemetry.decisions.observe((now - began).as_secs_f64());
         let config = &plane.snapshot.policies[policy].config;
-        let wants_cost = headers.get(X_ANNOTATE).is_some_and(|value| value == "body");
+        let wants_cost = addressed && headers.get(X_ANNOTATE).is_some_and(|value| value == "body");
         if let Some(&first) = decision.plan.first() {
             plane.take_turn(policy, first);
         }

@@ -30,6 +30,8 @@ pub(crate) struct Decided {
     pub(crate) decision: Decision,
     /// What a routing model said of the text, where one was asked.
     pub(crate) scored: Option<Scored>,
+    /// Whether any header of the caller means us.
+    pub(crate) addressed: bool,
 }
 
 /// Decides a call. Only an unknown model is an error; refusals stand in the decision.
@@ -56,7 +58,11 @@ pub(crate) fn decide(
     let facts = facts(&words, &model);
     let policy = &snapshot.policies[route.policy];
     let now = data.shared.clock.millis(now);
-    let header = |name: &'static str| headers.get(name).map(HeaderValue::as_bytes);
+    let addressed = speaks_to_us(headers);
+    let header = |name: &'static str| {
+        let value = if addressed { headers.get(name) } else { None };
+        value.map(HeaderValue::as_bytes)
+    };
     let caller = Overrides::read(snapshot, policy, route.objective, header)
         .map_err(|unheeded| CallError::unheeded(&unheeded))?;
     let view = View {
@@ -85,7 +91,12 @@ pub(crate) fn decide(
         }
     };
     let decision = observe(&facts, &view, decision);
-    Ok(Decided { policy: route.policy, decision, scored })
+    Ok(Decided { policy: route.policy, decision, scored, addressed })
+}
+
+/// Asked once, because looking for each of our headers by name costs more, and hardly any call has one.
+fn speaks_to_us(headers: &HeaderMap) -> bool {
+    headers.keys().any(|name| name.as_str().starts_with("x-pointsman-"))
 }
 
 /// Takes a decision in: moves the shadow price by what the pick is expected to cost, and keeps it for the sample.
@@ -163,7 +174,7 @@ fn facts<'a>(words: &'a Words<'a>, model: &'a str) -> Facts<'a> {
             vision: chat.has_images(),
             tools: chat.has_tools(),
             structured_output: chat.wants_json_schema(),
-            reasoning: false,
+            reasoning: chat.wants_reasoning(),
         },
         text: words,
         caller: words,

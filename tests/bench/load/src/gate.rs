@@ -139,11 +139,12 @@ impl Gates<'_> {
 
     fn count_allocations(&self, kind: Kind, requests: u64) -> Result<u64> {
         let folder = self.folder.join(format!("allocations-{}-{requests}", kind.name()));
-        let options = ["--tool=dhat", "--dhat-out-file=/dev/null"];
-        let report = self.under_valgrind(kind, requests, &folder, &options)?;
-        let total =
-            report.lines().find_map(|line| line.split("Total:").nth(1)).context("dhat reports no total")?;
-        figure_after(total, "bytes in")
+        let profile = folder.join("calls");
+        let file = format!("--callgrind-out-file={}", profile.display());
+        let options = ["--tool=callgrind", "--compress-strings=no", file.as_str()];
+        self.under_valgrind(kind, requests, &folder, &options)?;
+        let profile = fs::read_to_string(&profile).context("callgrind has written nothing")?;
+        Ok(allocations(&profile))
     }
 
     fn under_valgrind(&self, kind: Kind, requests: u64, folder: &Path, options: &[&str]) -> Result<String> {
@@ -247,6 +248,37 @@ fn calls(trace: &str) -> Calls {
     calls
 }
 
+/// Sums the calls of functions that allocate in callgrind's list of calls, but not those that they make of one another.
+fn allocations(profile: &str) -> u64 {
+    const ALLOCATE: [&str; 11] = [
+        "malloc",
+        "calloc",
+        "realloc",
+        "posix_memalign",
+        "aligned_alloc",
+        "mi_malloc",
+        "mi_malloc_aligned",
+        "mi_zalloc",
+        "mi_zalloc_aligned",
+        "mi_realloc",
+        "mi_realloc_aligned",
+    ];
+    let (mut caller, mut callee, mut total) = ("", "", 0);
+    for line in profile.lines() {
+        if let Some(name) = line.strip_prefix("fn=") {
+            caller = name;
+        } else if let Some(name) = line.strip_prefix("cfn=") {
+            callee = name;
+        } else if let Some(calls) = line.strip_prefix("calls=")
+            && ALLOCATE.contains(&callee)
+            && !ALLOCATE.contains(&caller)
+        {
+            total += calls.split(' ').next().and_then(|count| count.parse::<u64>().ok()).unwrap_or(0);
+        }
+    }
+    total
+}
+
 fn listed(calls: &Calls) -> String {
     let one = |(name, rate): (&String, &f64)| format!("{name} {rate:.3}");
     calls.iter().map(one).collect::<Vec<_>>().join(", ")
@@ -261,7 +293,14 @@ fn figure_after(text: &str, label: &str) -> Result<u64> {
 
 #[cfg(test)]
 mod tests {
-    use super::{calls, figure_after};
+    use super::{allocations, calls, figure_after};
+
+    #[test]
+    fn counts_allocations_but_not_those_of_allocators_among_themselves() {
+        let profile = "fn=work\n10 20\ncfn=mi_malloc_aligned\ncalls=3 0\n10 30\ncfn=free\ncalls=9 0\n10 30\n\
+                       fn=mi_malloc_aligned\ncfn=mi_malloc\ncalls=3 0\n10 30\nfn=other\ncfn=malloc\ncalls=4 12\n";
+        assert_eq!(allocations(profile), 7);
+    }
 
     #[test]
     fn reads_figures_with_thousands_separators() {
