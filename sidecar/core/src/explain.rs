@@ -25,6 +25,7 @@ impl Explainer<'_> {
             Reason::NoImageInput => "no image input".to_owned(),
             Reason::NoTools => "no tool calls".to_owned(),
             Reason::NoStructuredOutput => "no structured output".to_owned(),
+            Reason::NoReasoning => "no reasoning".to_owned(),
             Reason::ContextWindow { tokens, window } => {
                 format!("{tokens} tokens do not fit its window of {window}")
             }

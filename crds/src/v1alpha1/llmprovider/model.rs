@@ -20,8 +20,9 @@ pub struct Model {
     pub provider_model: Option<String>,
 
     /// What the model can do: Chat, Vision (images as input), Tools, StructuredOutput (answers that follow a JSON schema),
-    /// Reasoning. A request with images, tools or a JSON schema is not sent to a model that does not list them; Chat is
-    /// taken for granted, Reasoning is for policies that require it. Default: the catalogue's, else Chat.
+    /// Reasoning. A request with images, tools, a JSON schema or a `reasoning_effort` (other than none and minimal) is not
+    /// sent to a model that does not list them, and no request to one that does not list Chat: it is no candidate.
+    /// Default: the catalogue's, else Chat.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(min = 1, max = 5))]
     #[x_kube(merge_strategy = ListMerge::Set)]

@@ -37,7 +37,14 @@ pub(super) fn fill(today: Date, spec: &LLMProviderSpec, problems: &mut Problems)
         catalogue_models(type_, today)
     } else {
         let listed = spec.models.iter().enumerate();
-        listed.filter_map(|(index, model)| from_spec(type_, index, model, problems)).collect()
+        // Only chat is served: what cannot chat is nobody's candidate.
+        let chats = |model: &api::Model| {
+            model.capabilities.is_empty() || model.capabilities.contains(&Capability::Chat)
+        };
+        listed
+            .filter(|(_, model)| chats(model))
+            .filter_map(|(index, model)| from_spec(type_, index, model, problems))
+            .collect()
     };
     if models.is_empty() && spec.models.is_empty() {
         let message =

@@ -145,3 +145,12 @@ fn a_budget_arrives_with_its_rights() {
         assert_eq!(serde_json::to_value(budget).unwrap(), expected);
     }
 }
+
+#[test]
+fn a_model_that_cannot_chat_is_nobodys_candidate() {
+    let manifests = "kind: LLMProvider\nmetadata: {name: sim}\nspec:\n  type: Simulated\n  models:\n  - {name: embed, capabilities: [Vision], pricing: {input: \"1\", output: \"1\"}}\n  - {name: think, capabilities: [Chat, Reasoning], pricing: {input: \"1\", output: \"1\"}}\n  - {name: plain, pricing: {input: \"1\", output: \"1\"}}\n";
+    let compiled = compile(&world(manifests));
+    let config = provider_config(&compiled.providers.values().next().unwrap().entry);
+    let models: Vec<_> = config.models.iter().map(|m| (m.name.as_str(), m.capabilities.reasoning)).collect();
+    assert_eq!(models, [("plain", false), ("think", true)]);
+}

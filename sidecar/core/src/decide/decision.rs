@@ -152,6 +152,8 @@ pub enum Reason {
     NoTools,
     /// The request wants an answer by a schema.
     NoStructuredOutput,
+    /// The request sets how long to think, the model does not think.
+    NoReasoning,
     /// The request is larger than the model's window.
     ContextWindow {
         /// Tokens of the request.

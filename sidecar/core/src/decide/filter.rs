@@ -23,6 +23,9 @@ pub(super) fn unfit(f: &Facts<'_>, model: &ModelConfig) -> Option<Reason> {
     if f.needs.structured_output && !can.structured_output {
         return Some(Reason::NoStructuredOutput);
     }
+    if f.needs.reasoning && !can.reasoning {
+        return Some(Reason::NoReasoning);
+    }
     let window = model.context_window?;
     // The cap is lowered to what the model gives; one that is merely generous must not keep half a window empty.
     let output = f.max_output_tokens.unwrap_or(0).min(model.max_output_tokens.unwrap_or(u64::MAX));

@@ -457,8 +457,13 @@ fn what_cannot_or_may_not_answer_is_left_out_with_its_reason() {
     let open = HealthRow::CircuitOpen { errors: 5, until: Millis(9000) };
     let limited = HealthRow::RateLimited { until: Millis(42_000) };
     let vision = Capabilities { vision: true, ..Capabilities::default() };
+    let reasoning = Capabilities { reasoning: true, ..Capabilities::default() };
     let ok = HealthRow::Healthy;
     for (call, expected) in [
+        (
+            Call { needs: reasoning, ..Call::default() },
+            "No candidate of policy shop/default can take this request: large, medium, small: no reasoning.",
+        ),
         (Call { needs: vision, ..Call::default() }, "large: picked"),
         (Call { tokens: 9_000, ..Call::default() }, "large: picked"),
         // No model gives more than 4000 tokens, whatever the caller would take.

@@ -51,6 +51,7 @@ struct Fields {
     user: Option<Text>,
     has_tools: bool,
     json_schema: bool,
+    reasoning: bool,
     /// Bytes of tools, tool calls and schemas: they reach the model, but are nobody's text.
     schema_bytes: u64,
     messages: u32,
@@ -143,6 +144,11 @@ impl ChatRequest {
     /// Must the answer follow a JSON schema?
     pub fn wants_json_schema(&self) -> bool {
         self.fields.json_schema
+    }
+
+    /// Does the caller set how long to think (`reasoning_effort` other than `none` and `minimal`)?
+    pub fn wants_reasoning(&self) -> bool {
+        self.fields.reasoning
     }
 
     pub fn message_count(&self) -> u32 {

@@ -65,6 +65,7 @@ fn known(key: &str) -> Option<(u32, &'static str)> {
         "prediction" => (12, "prediction"),
         "audio" => (13, "audio"),
         "service_tier" => (14, "service_tier"),
+        "reasoning_effort" => (15, "reasoning_effort"),
         _ => return None,
     })
 }
@@ -101,6 +102,7 @@ impl Scan<'_> {
             "response_format" => self.response_format(),
             "web_search_options" | "prediction" | "audio" => self.unbounded(),
             "service_tier" => self.service_tier(),
+            "reasoning_effort" => self.reasoning_effort(),
             _ => self.tools(name),
         }
     }
@@ -216,6 +218,14 @@ impl Scan<'_> {
         let is_listed =
             |tier: Text| ["auto", "default", "flex"].iter().any(|listed| tier.is(self.cursor.text(), listed));
         self.fields.is_unbounded |= !tier.is_none_or(is_listed);
+        Ok(())
+    }
+
+    fn reasoning_effort(&mut self) -> Result<()> {
+        let effort = self.string_or_null(|| "reasoning_effort".into())?;
+        let is_none =
+            |effort: Text| ["none", "minimal"].iter().any(|none| effort.is(self.cursor.text(), none));
+        self.fields.reasoning = !effort.is_none_or(is_none);
         Ok(())
     }
 

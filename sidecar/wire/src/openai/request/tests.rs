@@ -362,6 +362,20 @@ fn what_is_billed_otherwise_is_not_bounded() {
 }
 
 #[test]
+fn an_effort_asks_for_reasoning() {
+    for (member, expected) in [
+        (r#""reasoning_effort":"high""#, true),
+        (r#""reasoning_effort":"low""#, true),
+        (r#""reasoning_effort":"minimal""#, false),
+        (r#""reasoning_effort":"none""#, false),
+        (r#""reasoning_effort":null"#, false),
+        (r#""x":1"#, false),
+    ] {
+        assert_eq!(parse(&format!(r#"{{"model":"m",{HELLO},{member}}}"#)).wants_reasoning(), expected);
+    }
+}
+
+#[test]
 fn every_edit_at_once_reads_back() {
     let body =
         with(r#""stream":true,"max_tokens":100,"max_completion_tokens":200,"stream_options":{"x":[]}"#);
