@@ -15,6 +15,7 @@ use pointsman_config::entry::{Compiled, Entry, Key, Kind, State as EntryState};
 use pointsman_config::objects::{Applied as Took, Objects};
 use pointsman_core::snapshot::Problem;
 use tokio::sync::{mpsc, oneshot, watch};
+use tokio::task::JoinSet;
 
 use crate::config::Config;
 use crate::feedback::Archive;
@@ -70,7 +71,10 @@ pub(crate) enum Command {
     Totals(oneshot::Sender<Totals>),
     Feedback(String, f64, oneshot::Sender<Result<bool, String>>),
     Simulated(oneshot::Sender<Vec<SimulatedAddress>>),
-    Shutdown(Duration, oneshot::Sender<()>),
+    /// Takes no more calls, and waits for those under way.
+    Drain(Duration, oneshot::Sender<()>),
+    /// Reports for the last time: nothing is under way any more.
+    Farewell(oneshot::Sender<()>),
 }
 
 /// Everything that the control thread owns.
@@ -99,6 +103,7 @@ pub(crate) struct Control {
 impl Control {
     /// Listens, serves what was served last, and goes on as a task of this thread.
     pub(crate) async fn start(
+        tasks: &mut JoinSet<()>,
         config: Config,
         shared: Arc<Shared>,
         tls: Tls,
@@ -132,7 +137,7 @@ impl Control {
             shared,
         };
         control.resume();
-        tokio::task::spawn_local(control.run(inbox));
+        tasks.spawn_local(control.run(inbox));
         Ok(admin)
     }
 
@@ -164,8 +169,12 @@ impl Control {
             }
             Command::Totals(answer) => drop(answer.send(self.totals())),
             Command::Simulated(answer) => drop(answer.send(self.simulations.addresses())),
-            Command::Shutdown(limit, answer) => {
-                self.shut_down(limit).await;
+            Command::Drain(limit, answer) => {
+                self.drain(limit).await;
+                let _ = answer.send(());
+            }
+            Command::Farewell(answer) => {
+                self.say_farewell().await;
                 let _ = answer.send(());
             }
         }
@@ -320,7 +329,7 @@ impl Control {
         tracing::info!(objects = self.objects.iter().count(), "serving the last good configuration");
     }
 
-    async fn shut_down(&mut self, limit: Duration) {
+    async fn drain(&mut self, limit: Duration) {
         self.shared.draining.store(true, Relaxed);
         self.drain.send_replace(true);
         let until = tokio::time::Instant::now() + limit;
@@ -329,6 +338,9 @@ impl Control {
             self.extend_rights();
             tokio::time::sleep(DRAIN_POLL).await;
         }
+    }
+
+    async fn say_farewell(&mut self) {
         self.rights.close();
         if let Some(archive) = &mut self.archive {
             archive.keep();

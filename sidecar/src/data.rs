@@ -58,12 +58,12 @@ impl Data {
     }
 
     /// Sweeps deadlines and idle connections for as long as the thread runs.
-    pub(crate) fn spawn_sweep(self: &Rc<Self>) -> tokio::task::JoinHandle<()> {
+    pub(crate) fn sweep(self: &Rc<Self>) -> impl Future<Output = ()> + use<> {
         let data = self.clone();
         let on_tick = move |now: Instant| {
             data.pools.evict(now);
             data.patience.sweep(now);
         };
-        tokio::task::spawn_local(self.deadlines.clone().sweep(on_tick))
+        self.deadlines.clone().sweep(on_tick)
     }
 }
