@@ -283,10 +283,10 @@ pub(crate) struct SidecarRun {
     /// Port on 127.0.0.1 and ::1 where the application connects; 0 takes a free one
     #[arg(long, env = "POINTSMAN_LISTEN_PORT", default_value_t = 14100, value_name = "PORT")]
     pub(crate) listen_port: u16,
-    /// Where /healthz, /readyz and /metrics are served [default: every address of the pod]
-    #[arg(long, env = "POINTSMAN_ADMIN_LISTEN", value_name = "IP")]
-    pub(crate) admin_ip: Option<std::net::IpAddr>,
-    /// Port of the admin listener; 0 takes a free one
+    /// Where /healthz, /readyz and /metrics are served [default: --admin-port on every address of the pod]
+    #[arg(long, env = "POINTSMAN_ADMIN_LISTEN", value_name = "ADDR")]
+    pub(crate) admin_listen: Option<SocketAddr>,
+    /// Port of the admin listener where --admin-listen names none; 0 takes a free one
     #[arg(long, env = "POINTSMAN_ADMIN_PORT", default_value_t = 14101, value_name = "PORT")]
     pub(crate) admin_port: u16,
     /// The operator

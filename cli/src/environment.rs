@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::fmt::Write;
+use std::net::{IpAddr, SocketAddr};
 
 use pointsman_models::provider::all_provider_defaults;
 use pointsman_models::{Catalogue, ProviderDefaults, provider_defaults};
@@ -48,6 +49,25 @@ impl Environment {
             (matches!(provider_type, "OpenAI" | "OpenAICompatible")).then(|| self.get(OPENAI_BASE_URL))??;
         let url: hyper::Uri = url.parse().ok()?;
         Some(url.host()?.trim_matches(['[', ']']).to_ascii_lowercase())
+    }
+
+    /// Whether the base URL leads to a listener of our own at `listen`.
+    pub(crate) fn names_itself(&self, listen: SocketAddr) -> bool {
+        let Some(url) = self.get(OPENAI_BASE_URL).and_then(|url| url.parse::<hyper::Uri>().ok()) else {
+            return false;
+        };
+        let host = url.host().unwrap_or_default().trim_matches(['[', ']']);
+        let here = match host.parse::<IpAddr>() {
+            Ok(ip) => {
+                ip == listen.ip() || (ip.is_loopback() || ip.is_unspecified()) && listen.ip().is_unspecified()
+            }
+            Err(_) => {
+                host.eq_ignore_ascii_case("localhost")
+                    && (listen.ip().is_loopback() || listen.ip().is_unspecified())
+            }
+        };
+        let usual = if url.scheme_str() == Some("https") { 443 } else { 80 };
+        here && url.port_u16().unwrap_or(usual) == listen.port()
     }
 
     /// The variable that holds a type's key. Where `OPENAI_BASE_URL` names a server of one's own, OpenAI's goes there.
@@ -136,6 +156,23 @@ fn quoted(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_base_url_that_leads_back_to_this_process_is_seen() {
+        for (url, listen, itself) in [
+            ("http://127.0.0.1:7171/v1", "127.0.0.1:7171", true),
+            ("http://localhost:7171/v1", "127.0.0.1:7171", true),
+            ("http://LOCALHOST:7171", "0.0.0.0:7171", true),
+            ("http://[::1]:7171/v1", "[::]:7171", true),
+            ("http://127.0.0.1:7172/v1", "127.0.0.1:7171", false),
+            ("http://10.0.0.1:7171/v1", "127.0.0.1:7171", false),
+            ("https://api.example.com/v1", "127.0.0.1:7171", false),
+            ("not a url at all", "127.0.0.1:7171", false),
+        ] {
+            let environment = Environment::from_iter([("OPENAI_BASE_URL", url)]);
+            assert_eq!(environment.names_itself(listen.parse().expect("an address")), itself, "{url}");
+        }
+    }
 
     #[test]
     fn each_usual_variable_opens_its_provider() {

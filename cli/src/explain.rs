@@ -34,7 +34,8 @@ pub(crate) fn run(args: Explain) -> anyhow::Result<ExitCode> {
 async fn explain(args: &Explain) -> anyhow::Result<String> {
     if args.what.starts_with("req_") {
         let url = format!("{}/v1/calls/{}", args.server.trim_end_matches('/'), args.what);
-        let call = parse(&http::get(&url, None, PATIENCE).await.with_context(|| hint(&args.server))?)?;
+        let answer = http::get(&url, None, PATIENCE).await;
+        let call = parse(&answer.map_err(|error| failed(error, &args.server))?)?;
         return Ok(shown(args.output, &call, table::call));
     }
     let body = json!({
@@ -44,7 +45,7 @@ async fn explain(args: &Explain) -> anyhow::Result<String> {
     });
     let decision = match &args.path {
         Some(path) => decide_by_folder(path, args, &body).await?,
-        None => route(&args.server, &body).await.with_context(|| hint(&args.server))?,
+        None => route(&args.server, &body).await.map_err(|error| failed(error, &args.server))?,
     };
     Ok(shown(args.output, &decision, table::decision))
 }
@@ -84,10 +85,14 @@ fn parse(body: &[u8]) -> anyhow::Result<Value> {
     serde_json::from_slice(body).context("the answer is not JSON")
 }
 
-fn hint(server: &str) -> String {
-    format!(
+/// Who was refused an answer has reached somebody; all others are told whom to start.
+fn failed(error: anyhow::Error, server: &str) -> anyhow::Error {
+    if error.is::<http::Refused>() {
+        return error;
+    }
+    error.context(format!(
         "nothing answers at {server}: start `pointsman run`, name it with --server, or explain a folder with -f"
-    )
+    ))
 }
 
 fn shown(output: Output, value: &Value, table: fn(&Value) -> String) -> String {

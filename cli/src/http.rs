@@ -2,13 +2,37 @@
 
 use std::time::Duration;
 
-use anyhow::{Context, bail};
+use anyhow::Context;
 use bytes::Bytes;
 use http_body_util::{BodyExt, Full, Limited};
 use hyper::Request;
 use hyper_rustls::HttpsConnectorBuilder;
 use hyper_util::client::legacy::Client;
 use hyper_util::rt::TokioExecutor;
+
+/// Somebody answered, and said no.
+#[derive(Debug)]
+pub(crate) struct Refused {
+    url: String,
+    status: hyper::StatusCode,
+    body: Bytes,
+}
+
+impl std::error::Error for Refused {}
+
+impl std::fmt::Display for Refused {
+    /// What the answer's own message says, where it has one.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let value: Option<serde_json::Value> = serde_json::from_slice(&self.body).ok();
+        match value.as_ref().and_then(|value| value["error"]["message"].as_str()) {
+            Some(message) => f.write_str(message),
+            None => {
+                let body = String::from_utf8_lossy(&self.body);
+                write!(f, "{} answered {}: {}", self.url, self.status, body.trim())
+            }
+        }
+    }
+}
 
 const LARGEST_ANSWER: usize = 8 << 20;
 
@@ -53,7 +77,25 @@ async fn fetch(url: &str, request: Request<Full<Bytes>>) -> anyhow::Result<Bytes
         .map_err(|e| anyhow::anyhow!("failed to read the answer of {url}: {e}"))?
         .to_bytes();
     if !status.is_success() {
-        bail!("{url} answered {status}: {}", String::from_utf8_lossy(&body).trim());
+        return Err(Refused { url: url.to_owned(), status, body }.into());
     }
     Ok(body)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_refusal_is_told_in_its_own_words() {
+        let refused = |body: &'static str| Refused {
+            url: "http://127.0.0.1:7171/v1/calls/req_x".to_owned(),
+            status: hyper::StatusCode::NOT_FOUND,
+            body: Bytes::from_static(body.as_bytes()),
+        };
+        let own = refused(r#"{"error":{"message":"Call 'req_x' is not among the recent ones."}}"#);
+        assert_eq!(own.to_string(), "Call 'req_x' is not among the recent ones.");
+        let bare = refused("gone\n").to_string();
+        assert_eq!(bare, "http://127.0.0.1:7171/v1/calls/req_x answered 404 Not Found: gone");
+    }
 }

@@ -2,15 +2,17 @@
 
 mod banner;
 mod keys;
+mod news;
 mod serving;
 mod source;
 mod watch;
 
+use std::io::Write;
 use std::process::ExitCode;
 use std::time::Instant;
 
 use anyhow::{Context, bail};
-use pointsman_sidecar::{Config, Handle, Sidecar, Update};
+use pointsman_sidecar::{Config, Handle, Sidecar};
 use tokio::sync::mpsc;
 
 use crate::args::Run;
@@ -19,6 +21,9 @@ use crate::environment::Environment;
 use crate::ledger::Ledger;
 use crate::routing;
 use crate::stop;
+
+use self::news::Told;
+use self::serving::Loaded;
 
 pub(crate) use self::banner::write_ready_file;
 pub(crate) use self::serving::Serving;
@@ -35,6 +40,11 @@ async fn serve(args: Run) -> anyhow::Result<ExitCode> {
     let environment = Environment::of_process();
     let source = match &args.path {
         Some(path) => Source::Folder(path.clone()),
+        None if environment.names_itself(args.listen) => bail!(
+            "OPENAI_BASE_URL names {}, where this process itself would listen: every call would come back to it; unset \
+             it, or listen elsewhere (--listen 127.0.0.1:7172)",
+            args.listen
+        ),
         None => Source::Keys(keys::manifests(&environment).await?),
     };
     if args.print {
@@ -74,12 +84,13 @@ async fn serve(args: Run) -> anyhow::Result<ExitCode> {
         ..Config::default()
     })
     .map_err(|e| anyhow::anyhow!("failed to serve on {}: {e}", args.listen))?;
-    apply(&handle, first.update()).await;
+    let mut told = Told::default();
+    apply(&handle, &first, &mut told).await;
     banner::show(&source, &first, &handle, started).await?;
     if let Some(file) = &args.ready_file {
         banner::write_ready_file(file, &handle).await?;
     }
-    keep_up(&source, &mut serving, &handle, stop, edits).await;
+    keep_up(&source, &mut serving, &handle, told, stop, edits).await;
     handle.shutdown(args.drain_timeout).await;
     Ok(ExitCode::SUCCESS)
 }
@@ -89,6 +100,7 @@ async fn keep_up(
     source: &Source,
     serving: &mut Serving,
     handle: &Handle,
+    mut told: Told,
     stop: impl Future<Output = ()>,
     mut edits: Option<mpsc::Receiver<()>>,
 ) {
@@ -107,7 +119,10 @@ async fn keep_up(
                     if let Some(problems) = loaded.problems_text() {
                         eprint!("{problems}");
                     }
-                    apply(handle, loaded.update()).await;
+                    for line in apply(handle, &loaded, &mut told).await {
+                        // Whoever reads the output may have gone; serving goes on.
+                        let _ = writeln!(std::io::stdout().lock(), "{line}");
+                    }
                 }
                 Err(error) => tracing::error!(%error, "failed to read the folder; the last good version serves on"),
             },
@@ -115,8 +130,11 @@ async fn keep_up(
     }
 }
 
-async fn apply(handle: &Handle, update: Update) {
-    for problem in handle.apply(update).await.problems {
+/// Hands a version of the folder over; says what serves since.
+async fn apply(handle: &Handle, loaded: &Loaded, told: &mut Told) -> Vec<String> {
+    let problems = handle.apply(loaded.update()).await.problems;
+    for problem in &problems {
         tracing::error!(object = %problem.key, path = problem.path, "{}", problem.message);
     }
+    told.news(&loaded.entries, |key| problems.iter().any(|problem| problem.key == *key))
 }

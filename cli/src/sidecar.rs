@@ -16,7 +16,9 @@ pub(crate) fn run(args: SidecarRun) -> anyhow::Result<ExitCode> {
     runtime.block_on(async {
         let handle = Sidecar::start(Config {
             data: loopbacks(args.listen_port),
-            admin: Some(SocketAddr::new(args.admin_ip.unwrap_or_else(every_address), args.admin_port)),
+            admin: Some(
+                args.admin_listen.unwrap_or_else(|| SocketAddr::new(every_address(), args.admin_port)),
+            ),
             admin_on_data: false,
             state: Some(args.state_dir),
             keys: args.keys_dir,

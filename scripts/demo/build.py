@@ -22,7 +22,13 @@ def main():
     process = subprocess.Popen(
         BUILD + ["--message-format=json-render-diagnostics", "--quiet"], stdout=subprocess.PIPE, text=True
     )
-    signal.signal(signal.SIGTERM, lambda *_: process.terminate())
+    interrupted = []
+
+    def stop(*_):
+        interrupted.append(True)
+        process.terminate()
+
+    signal.signal(signal.SIGTERM, stop)
     seen, built, binary = set(), 0, None
     for line in process.stdout:
         message = json.loads(line)
@@ -32,7 +38,12 @@ def main():
         built += not message["fresh"]
         binary = message.get("executable") or binary
         bar.show(min(len(seen), bar.total), "first time only" if built else "")
-    if process.wait() != 0 or binary is None:
+    failed = process.wait() != 0 or binary is None
+    if interrupted:
+        # The script that interrupted this one says so.
+        say()
+        sys.exit(130)
+    if failed:
         say()
         sys.exit("The build did not finish; what cargo said stands above.")
     bar.finish(bar.total, ("built in " if built else "nothing to build, ") + seconds(time.monotonic() - started))

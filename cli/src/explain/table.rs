@@ -91,11 +91,11 @@ pub(super) fn call(c: &Value) -> String {
         let role = if i == 0 { "tried" } else { "then" };
         let _ = writeln!(
             out,
-            "  {role:<6}{} at {}: {} after {} ms, {} tokens in, {} out, ${}",
+            "  {role:<6}{} at {}: {} {}, {} tokens in, {} out, ${}",
             text(&attempt["model"]),
             short(&attempt["provider"]),
-            text(&attempt["result"]),
-            attempt["took_ms"],
+            outcome(&text(&attempt["result"])),
+            after(&attempt["took_ms"]),
             attempt["usage"]["input_tokens"],
             attempt["usage"]["output_tokens"],
             nano(&attempt["cost_nano"]),
@@ -104,6 +104,25 @@ pub(super) fn call(c: &Value) -> String {
     let uncertain = c["uncertain_nano"].as_u64().filter(|n| *n > 0).map_or("", |_| " (estimated)");
     let _ = writeln!(out, "\n  {}. Charged ${}{uncertain}, once.", text(&c["status"]), text(&c["cost_usd"]));
     out
+}
+
+/// How an attempt ended: a status as it is, our own words spelt out.
+fn outcome(result: &str) -> &str {
+    match result {
+        "connect" => "no connection",
+        "not_sent" => "not sent",
+        "reset" => "connection broken",
+        "timeout" => "no answer in time",
+        "bad_answer" => "answer not understood",
+        other => other,
+    }
+}
+
+fn after(took_ms: &Value) -> String {
+    match took_ms.as_f64() {
+        Some(ms) if ms >= 1.0 => format!("after {took_ms} ms"),
+        _ => "at once".to_owned(),
+    }
 }
 
 fn rows(d: &Value) -> impl Iterator<Item = &Value> {

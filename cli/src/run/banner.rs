@@ -4,9 +4,11 @@ use std::io::Write;
 use std::path::Path;
 use std::time::Instant;
 
+use pointsman_config::budget::LimitConfig;
 use pointsman_config::entry::{Compiled, Entry, State};
 use pointsman_config::policy::PolicyConfig;
 use pointsman_config::provider::{ProviderConfig, Upstream};
+use pointsman_config::window::Window;
 use pointsman_sidecar::{Handle, SimulatedAddress};
 use serde_json::json;
 
@@ -55,11 +57,17 @@ fn describe(entry: &Entry, simulated: &[SimulatedAddress]) -> Option<String> {
         }
         Compiled::Policy(policy) => format!("policy   {name:<12} {}", policy_line(policy)),
         Compiled::Budget(budget) => {
-            let limits: Vec<String> =
-                budget.limits.iter().map(|l| format!("{} per {}", l.amount, l.window)).collect();
+            let limits: Vec<String> = budget.limits.iter().map(limit_text).collect();
             format!("budget   {name:<12} {}, {:?}", limits.join(", "), budget.enforcement)
         }
     })
+}
+
+fn limit_text(limit: &LimitConfig) -> String {
+    match limit.window {
+        Window::Total => format!("{} in all", limit.amount),
+        window => format!("{} per {window}", limit.amount),
+    }
 }
 
 fn provider_line(provider: &ProviderConfig, entry: &Entry, simulated: &[SimulatedAddress]) -> String {
@@ -107,4 +115,23 @@ pub(crate) async fn write_ready_file(file: &Path, handle: &Handle) -> std::io::R
     let temporary = file.with_extension("new");
     std::fs::write(&temporary, format!("{ready:#}\n"))?;
     std::fs::rename(temporary, file)
+}
+
+#[cfg(test)]
+mod tests {
+    use pointsman_config::amount::Amount;
+
+    use super::*;
+
+    #[test]
+    fn a_limit_is_told_with_its_window_or_in_all() {
+        let limit = |window| LimitConfig {
+            name: "x".to_owned(),
+            amount: Amount::parse("0.25 USD").expect("an amount"),
+            window,
+            time_zone: "UTC".to_owned(),
+        };
+        assert_eq!(limit_text(&limit(Window::Day)), "$0.25 per Day");
+        assert_eq!(limit_text(&limit(Window::Total)), "$0.25 in all");
+    }
 }
