@@ -108,8 +108,7 @@ impl Control {
         shared: Arc<Shared>,
         tls: Tls,
         drain: watch::Sender<bool>,
-        commands: mpsc::WeakSender<Command>,
-        inbox: mpsc::Receiver<Command>,
+        (commands, inbox): (mpsc::WeakSender<Command>, mpsc::Receiver<Command>),
         archive: Option<Archive>,
     ) -> Result<Option<std::net::SocketAddr>, StartError> {
         let admin = config.admin.map(|address| listen_admin(address, &shared)).transpose()?;

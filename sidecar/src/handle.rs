@@ -83,7 +83,7 @@ impl Sidecar {
         let (control_thread, admin) = spawn("pointsman-control", {
             let commands = commands.downgrade();
             async move |tasks: &mut JoinSet<()>| {
-                Control::start(tasks, config, shared, tls, drain, commands, inbox, archive).await
+                Control::start(tasks, config, shared, tls, drain, (commands, inbox), archive).await
             }
         })?;
         Ok(Handle { data, admin, commands, data_thread, control_thread })
