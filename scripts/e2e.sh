@@ -14,7 +14,8 @@ main() {
     local status=0
     if [[ "${1:-}" == --env-for ]]; then
         shift
-        prepare
+        # The other tests of COMMAND are worth running without a node too.
+        prepare || export POINTSMAN_NODE_BROKEN="the node could not be prepared; why stands above the tests"
         "$@" || status=$?
     else
         scripts/cargo.sh build --workspace --bins
@@ -25,6 +26,7 @@ main() {
     exit "$status"
 }
 
+# Each step says by itself why it failed.
 prepare() {
     local why
     why="$(scripts/cluster/able.sh)"
@@ -34,17 +36,20 @@ prepare() {
         return
     fi
     trap 'scripts/cluster/down.sh' EXIT
-    scripts/images.sh test shop >&2
-    scripts/cluster/up.sh "$CACHE/images/test.tar" "$CACHE/images/shop.tar" >&2
-    POINTSMAN_NODE_KUBERNETES="$(scripts/tools.sh kubernetes)"
-    POINTSMAN_NODE_HELM="$(scripts/tools.sh helm)"
-    POINTSMAN_NODE_CONTAINERD="$(scripts/tools.sh containerd)"
+    scripts/images.sh test shop >&2 || return
+    POINTSMAN_NODE_KUBERNETES="$(scripts/tools.sh kubernetes)" || return
+    POINTSMAN_NODE_HELM="$(scripts/tools.sh helm)" || return
+    POINTSMAN_NODE_CONTAINERD="$(scripts/tools.sh containerd)" || return
+    scripts/cluster/up.sh "$CACHE/images/test.tar" "$CACHE/images/shop.tar" >&2 || return
     export POINTSMAN_NODE_KUBERNETES POINTSMAN_NODE_HELM POINTSMAN_NODE_CONTAINERD
     export POINTSMAN_NODE_KUBECONFIG="$CACHE/clusters/$CLUSTER/kubeconfig"
     # Often, so that tests need not wait for figures.
-    KUBECONFIG="$POINTSMAN_NODE_KUBECONFIG" "$POINTSMAN_NODE_HELM/helm" install pointsman ./operator/chart \
+    if ! KUBECONFIG="$POINTSMAN_NODE_KUBECONFIG" "$POINTSMAN_NODE_HELM/helm" install pointsman ./operator/chart \
         --namespace pointsman-system --create-namespace --wait --timeout 180s \
-        --set operator.figuresInterval=500ms --set operator.ledgerInterval=1s >&2 || { explain; exit 1; }
+        --set operator.figuresInterval=500ms --set operator.ledgerInterval=1s >&2; then
+        explain
+        return 1
+    fi
 }
 
 # What one wants to see after a failure, before it is gone.
