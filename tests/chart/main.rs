@@ -45,7 +45,12 @@ fn the_templates_render_as_recorded() -> anyhow::Result<()> {
         let (now, then) = (objects(&rendered)?, objects(&recorded)?);
         assert_eq!(now.iter().map(title).collect::<Vec<_>>(), then.iter().map(title).collect::<Vec<_>>());
         for (now, then) in now.iter().zip(&then) {
-            assert_eq!(now, then, "{case}: {}; if that is meant, POINTSMAN_WRITE_GOLDEN=1 writes it", title(now));
+            assert_eq!(
+                now,
+                then,
+                "{case}: {}; if that is meant, POINTSMAN_WRITE_GOLDEN=1 writes it",
+                title(now)
+            );
         }
     }
     Ok(())
