@@ -2,6 +2,7 @@ IMAGES = $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/pointsman/images
 
 .DEFAULT_GOAL := help
 .PHONY: help demo run test check bench manifests cluster cluster-down images install e2e
+.PHONY: help demo run test check bench quality manifests
 
 help: ## List the targets
 	@sed -n 's/^\([a-z0-9-]*\): ## \(.*\)/make \1|\2/p' $(MAKEFILE_LIST) | awk -F'|' '{ printf "%-16s %s\n", $$1, $$2 }'
@@ -20,6 +21,9 @@ check: ## Format, lints, tests without a cluster, docs, licences, generated file
 
 bench: ## Measure the request path beside nginx and bare hyper
 	@scripts/bench.sh
+
+quality: ## Judge routing on recorded outcomes by nested cross-validation; what POINTSMAN_ROUTING_DATA lacks is SKIPPED
+	@scripts/quality.sh
 
 manifests: ## Write manifests/ from the API types
 	@scripts/cargo.sh run --quiet -p pointsman-crds --bin crdgen -- --write

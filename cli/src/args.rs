@@ -33,6 +33,12 @@ pub(crate) enum Command {
     /// Print the scored calls of a stopped `pointsman run`, with what was said of them, one JSON line each
     #[command(after_help = "Example:\n  pointsman records examples/quickstart --rated > rated.jsonl")]
     Records(Records),
+    /// Fit a routing model to your own outcomes; refuses one that does not beat a blind mix of the models
+    #[command(after_help = TRAIN_EXAMPLES)]
+    Train(Train),
+    /// Decide every prompt of a file as the data plane would, without looking at its outcomes
+    #[command(after_help = EVALUATE_EXAMPLES)]
+    Evaluate(Evaluate),
     /// Print the CRDs and roles as YAML, ready for kubectl apply
     Crds,
     /// The control plane, in a cluster
@@ -61,6 +67,92 @@ const SIMULATED_EXAMPLES: &str = "Example:
 const EXPLAIN_EXAMPLES: &str = "Examples:
   pointsman explain -f examples/quickstart \"Which has the lowest melting point, NaCl or CCl4?\"
   pointsman explain req_01JD7QH3W9         a call that the running pointsman has answered";
+
+const TRAIN_EXAMPLES: &str = "Example:
+  pointsman train --data outcomes.jsonl.gz --models models.json --out my-routing-model
+
+A line of --data is one prompt and what each model made of it; the lists run parallel to the models of its source:
+  {\"prompt_id\": \"1\", \"source\": \"support\", \"task\": \"refund\", \"prompt\": \"…\", \"in_tokens\": 48,
+   \"score\": [1, 0.5, null], \"out_tokens\": [120, 80, null], \"cost\": [0.0021, 0.0003, null]}
+--models names them and their prices (USD per million tokens):
+  {\"sources\": {\"support\": {\"models\": [\"gpt-4o\", \"gpt-4o-mini\", \"mine\"]}},
+   \"prices\": {\"gpt-4o\": {\"in\": 2.5, \"out\": 10}, …}}
+About 1,000 labelled prompts of your own give most of what there is to gain. The same files give the same bytes.";
+
+const EVALUATE_EXAMPLES: &str = "Example:
+  pointsman evaluate --data outcomes.jsonl.gz --models models.json --policy policy.yaml \\
+      --spend 0.1,0.2,0.4 --out decisions.jsonl
+
+One line per prompt: {prompt_id, model, propensity, scores {model: chance of a good answer}, cost {model: expected USD}},
+with every candidate of the policy, and with `spend` where --spend is given: then each value is one pass from the start.
+Outcomes in the file (score, out_tokens, cost) are never read, so they may be null or missing.";
+
+/// `pointsman train`
+#[derive(Debug, Args)]
+pub(crate) struct Train {
+    /// Outcomes, one prompt per line, plain or gzip; may be repeated
+    #[arg(long, required = true, value_name = "FILE")]
+    pub(crate) data: Vec<PathBuf>,
+    /// The models of each source and their prices, as JSON
+    #[arg(long, value_name = "FILE")]
+    pub(crate) models: PathBuf,
+    /// Where the routing model is written
+    #[arg(long, value_name = "DIR")]
+    pub(crate) out: PathBuf,
+    /// Leave out every question of this file (lines with a `prompt`), however it is worded around its options
+    #[arg(long, value_name = "FILE")]
+    pub(crate) hold_out: Option<PathBuf>,
+    /// Canonical names, as JSON: `{"models": {NAME: [names in the data]}, "tasks": {label: kind of task}}`
+    #[arg(long, value_name = "FILE")]
+    pub(crate) names: Option<PathBuf>,
+    /// Folder with vocabulary.txt, vectors.bin and scales.bin [default: those of the shipped routing model]
+    #[arg(long, value_name = "DIR")]
+    pub(crate) tables: Option<PathBuf>,
+    /// What the routing model is called
+    #[arg(long, default_value = "trained", value_name = "NAME")]
+    pub(crate) name: String,
+    /// Which one of that name it is
+    #[arg(long = "model-version", default_value = "1", value_name = "VERSION")]
+    pub(crate) version: String,
+    /// The licence of its weights, as an SPDX expression
+    #[arg(long, default_value = "LicenseRef-Private", value_name = "SPDX")]
+    pub(crate) licence: String,
+    /// The day that the manifest names [default: none, so that the same files give the same bytes on any day]
+    #[arg(long, default_value = "", value_name = "DATE")]
+    pub(crate) on: String,
+    /// Only cross-validate and print every way of choosing, with the shape chosen anew for every fold; write no model
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+    /// With --dry-run, a picture of the curves per source into this folder
+    #[arg(long, requires = "dry_run", value_name = "DIR")]
+    pub(crate) plots: Option<PathBuf>,
+    /// Only these models of the data
+    #[arg(long, value_delimiter = ',', value_name = "NAME,…")]
+    pub(crate) only: Vec<String>,
+}
+
+/// `pointsman evaluate`
+#[derive(Debug, Args)]
+pub(crate) struct Evaluate {
+    /// Prompts, one per line, plain or gzip, in the format of `pointsman train`
+    #[arg(long, value_name = "FILE")]
+    pub(crate) data: PathBuf,
+    /// The models of each source and their prices, as JSON
+    #[arg(long, value_name = "FILE")]
+    pub(crate) models: PathBuf,
+    /// Manifests with a RoutingPolicy; candidates that no LLMProvider beside it serves get one with the prices of --models
+    #[arg(long, value_name = "PATH")]
+    pub(crate) policy: PathBuf,
+    /// Where decisions are written; - is standard output
+    #[arg(long, value_name = "FILE")]
+    pub(crate) out: PathBuf,
+    /// Folder of a routing model [default: the shipped one]
+    #[arg(long, value_name = "DIR")]
+    pub(crate) scorer: Option<PathBuf>,
+    /// Spend to aim at, in USD per 1,000 calls, instead of the policy's; several make several passes
+    #[arg(long, value_delimiter = ',', value_name = "USD,…")]
+    pub(crate) spend: Vec<String>,
+}
 
 /// `pointsman run`
 #[derive(Debug, Args)]

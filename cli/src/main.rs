@@ -5,6 +5,7 @@ mod calls;
 mod check;
 mod crds;
 mod environment;
+mod evaluate;
 mod explain;
 mod http;
 mod ledger;
@@ -12,10 +13,13 @@ mod manifests;
 mod operator;
 mod records;
 mod routing;
+mod outcomes;
 mod run;
+mod scorer_folder;
 mod sidecar;
 mod simulated;
 mod stop;
+mod train;
 mod world;
 
 use std::io::IsTerminal;
@@ -40,6 +44,8 @@ fn main() -> ExitCode {
         Command::Explain(args) => explain::run(args),
         Command::Simulated(args) => start_log(&args.log).and_then(|()| simulated::run(args)),
         Command::Records(args) => records::run(&args),
+        Command::Train(args) => train::run(&args),
+        Command::Evaluate(args) => evaluate::run(&args),
         Command::Crds => crds::run(),
         Command::Operator { command: OperatorCommand::Run(args) } => {
             start_log(&args.log).and_then(|()| operator::run(args))

@@ -6,5 +6,5 @@ use pointsman_models::scorer::RoutingModel;
 
 /// The shipped model.
 pub(crate) fn shipped() -> Option<Arc<RoutingModel>> {
-    None
+    Some(Arc::new(pointsman_models::shipped::load()))
 }

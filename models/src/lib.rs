@@ -12,10 +12,12 @@ pub mod catalogue;
 pub mod coefficient;
 pub mod date;
 pub mod did_you_mean;
+pub mod embedding;
 pub mod prior;
 pub mod provider;
 mod recommended;
 pub mod scorer;
+pub mod shipped;
 pub mod wordpiece;
 
 pub use catalogue::{Capability, Catalogue, Entry, Source};

@@ -28,6 +28,11 @@ pub trait Scorer: Send + Sync {
     /// `quality` of the prediction runs parallel to the models of the manifest that the scorer was made from.
     fn predict(&self, text: &ScoreText, scratch: &mut Scratch) -> Prediction;
 
+    /// How good the model at this position is on an ordinary text; none where the scorer does not say.
+    fn usual_quality(&self, _: usize) -> Option<f64> {
+        None
+    }
+
     /// What kinds of task there are; [`Prediction::task`] is an index into them.
     fn tasks(&self) -> &[Arc<str>] {
         &[]

@@ -8,16 +8,17 @@ use serde_json::Value;
 use crate::root;
 
 /// Which of our crates each of our crates may import, outside of its tests.
-const EDGES: [(&str, &[&str]); 11] = [
+const EDGES: [(&str, &[&str]); 12] = [
     ("crds", &[]),
     ("config", &[]),
     ("core", &["config"]),
     ("wire", &["config"]),
     ("models", &["config"]),
+    ("train", &["config", "models"]),
     ("simulated", &["config"]),
     ("sidecar", &["config", "core", "wire", "models", "simulated"]),
     ("operator", &["crds", "config", "core", "models"]),
-    ("cli", &["crds", "config", "core", "wire", "models", "simulated", "sidecar", "operator"]),
+    ("cli", &["crds", "config", "core", "wire", "models", "simulated", "sidecar", "operator", "train"]),
     ("test-support", &[]),
     ("tests", &[]),
 ];
@@ -27,11 +28,12 @@ const INPUT_OUTPUT: [&str; 6] = ["tokio", "hyper", "hyper-util", "tonic", "rustl
 const CHANCE: [&str; 3] = ["rand", "fastrand", "getrandom"];
 
 /// What each crate never reaches, not even through others, outside of its tests.
-const NEVER: [(&str, &[&[&str]]); 6] = [
+const NEVER: [(&str, &[&[&str]]); 7] = [
     ("core", &[&KUBERNETES, &INPUT_OUTPUT, &CHANCE]),
     ("wire", &[&KUBERNETES, &INPUT_OUTPUT, &CHANCE]),
     ("config", &[&KUBERNETES, &INPUT_OUTPUT, &CHANCE]),
     ("models", &[&KUBERNETES, &INPUT_OUTPUT, &CHANCE]),
+    ("train", &[&KUBERNETES, &INPUT_OUTPUT, &CHANCE]),
     ("simulated", &[&KUBERNETES]),
     ("sidecar", &[&KUBERNETES]),
 ];

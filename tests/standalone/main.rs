@@ -15,5 +15,6 @@ mod explain;
 mod gateway;
 mod program;
 mod reload;
+mod routing_models;
 mod stop;
 mod world;

@@ -14,7 +14,7 @@ use super::{Prediction, ScoreText, Scorer, Scratch};
 type Open = fn(&Manifest, &Files<'_>) -> Result<Box<dyn Scorer>, FolderError>;
 
 /// Which code opens which kind.
-const KINDS: &[(Kind, Open)] = &[];
+const KINDS: &[(Kind, Open)] = &[(Kind::Embedding, crate::embedding::open)];
 
 /// Why a folder is no routing model: which file, which field, what is wrong, what would be right.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -178,6 +178,11 @@ impl RoutingModel {
     /// What kinds of task it tells apart.
     pub fn tasks(&self) -> &[std::sync::Arc<str>] {
         self.scorer.tasks()
+    }
+
+    /// How good the model at this position of predictions is on an ordinary text, where the scorer says so.
+    pub fn usual_quality(&self, position: usize) -> Option<f64> {
+        self.scorer.usual_quality(position)
     }
 
     /// Where a model of this name stands in predictions.

@@ -1,0 +1,118 @@
+//! What `pointsman train` prints: curves of quality against spend on held-out folds.
+
+use std::collections::BTreeMap;
+use std::io::Write;
+use std::path::Path;
+
+use anyhow::Context;
+use pointsman_train::curve::{Point, SPENDS, cost_for, quality_at};
+use pointsman_train::folder::Base;
+use pointsman_train::outcomes::{Price, Source};
+use pointsman_train::plot::svg;
+use pointsman_train::quality::{Quality, quality};
+use pointsman_train::train::{Report, labelled, prepare};
+use pointsman_train::validate::{Judged, Material};
+
+/// The table of every source.
+pub(super) fn print(reports: &[Report]) -> std::io::Result<()> {
+    let mut out = std::io::stdout().lock();
+    for report in reports {
+        let shape = report.trial.shape;
+        writeln!(
+            out,
+            "\n{}: {} prompts, penalty {}, {} latents, {} kinds of task (chosen by the same folds that are shown)",
+            report.source,
+            report.prompts,
+            shape.penalty,
+            shape.rank,
+            if shape.kinds { "with" } else { "without" }
+        )?;
+        table(&mut out, report.judged.as_ref())?;
+    }
+    Ok(())
+}
+
+/// Every way of choosing on every source, with the shape chosen anew for each fold without it; pictures beside.
+pub(super) fn print_nested(
+    sources: &[Source],
+    prices: &BTreeMap<String, Price>,
+    base: &Base,
+    plots: Option<&Path>,
+    progress: &mut dyn FnMut(&str),
+) -> anyhow::Result<()> {
+    let sources: Vec<Source> = sources.iter().map(labelled).collect();
+    let prepared = prepare(&sources, base)?;
+    for (source, rows) in sources.iter().zip(&prepared.rows) {
+        progress(&format!("{}: nested cross-validation over {} prompts", source.name, source.prompts.len()));
+        let Some(found) = quality(Material { source, rows, prices }) else {
+            progress(&format!("{}: nothing is known of costs, so there is no curve", source.name));
+            continue;
+        };
+        ways(&mut std::io::stdout().lock(), &found)?;
+        if let Some(folder) = plots {
+            let path = folder.join(format!("quality-{}.svg", source.name));
+            std::fs::write(&path, svg(&found))
+                .with_context(|| format!("failed to write {}", path.display()))?;
+        }
+    }
+    Ok(())
+}
+
+/// A table in Markdown.
+fn ways(out: &mut impl Write, found: &Quality) -> std::io::Result<()> {
+    writeln!(out, "\n### {} ({} prompts)\n", found.source, found.prompts)?;
+    let heads: Vec<String> = SPENDS.iter().map(|share| format!("{:.0} %", 100.0 * share)).collect();
+    writeln!(out, "| quality in % at a spend of | {} | spend for 95 % |", heads.join(" | "))?;
+    writeln!(out, "| --- |{} --- |", " --- |".repeat(SPENDS.len()))?;
+    let (cost, best) = found.strongest;
+    for way in &found.ways {
+        let cells: Vec<String> = SPENDS
+            .iter()
+            .map(|share| format!("{:.1}", 100.0 * quality_at(&way.curve, share * cost)))
+            .collect();
+        let spend = cost_for(&way.curve, 0.95 * best);
+        let spend =
+            spend.map_or_else(|| "never".to_owned(), |spend| format!("{:.0} %", 100.0 * spend / cost));
+        writeln!(out, "| {} | {} | {spend} |", way.name, cells.join(" | "))?;
+    }
+    let (low, high) = found.interval.spend;
+    writeln!(
+        out,
+        "\nSpend of \"one price\" for 95 %: 95 % interval {:.0} to {:.0} %.",
+        100.0 * low,
+        100.0 * high
+    )?;
+    let gains: Vec<String> = found
+        .interval
+        .gains
+        .iter()
+        .map(|(low, high)| format!("{:+.1} to {:+.1}", 100.0 * low, 100.0 * high))
+        .collect();
+    writeln!(out, "Its gain over the blind mix in points, 95 % intervals: {}.", gains.join(", "))?;
+    if !found.left_out.is_empty() {
+        writeln!(out, "Left out of training in \"three left out\": {}.", found.left_out.join(", "))?;
+    }
+    for (group, gap, count) in &found.recovered {
+        writeln!(out, "Average gap recovered on {group}: {gap:.3} over {count} prompts (a coin: 0.500).")?;
+    }
+    Ok(())
+}
+
+fn table(out: &mut impl Write, judged: Option<&Judged>) -> std::io::Result<()> {
+    let Some(Judged { curve, mix, strongest }) = judged else {
+        return writeln!(out, "  nothing is known of costs, so there is no curve");
+    };
+    writeln!(out, "  spend, in % of always the strongest model; quality of the answers in %")?;
+    let line = |out: &mut dyn Write, name: &str, of: &dyn Fn(f64) -> String| {
+        let cells: Vec<String> = SPENDS.iter().map(|share| of(share * strongest.0)).collect();
+        writeln!(out, "  {name:<10} {}", cells.join(" "))
+    };
+    line(out, "spend", &|cost| format!("{:>5.0}", 100.0 * cost / strongest.0))?;
+    line(out, "blind mix", &|cost| format!("{:>5.1}", 100.0 * quality_at(mix, cost)))?;
+    line(out, "one price", &|cost| format!("{:>5.1}", 100.0 * quality_at(curve, cost)))?;
+    let share = |curve: &[Point]| {
+        let cost = cost_for(curve, 0.95 * strongest.1);
+        cost.map_or_else(|| "never".to_owned(), |cost| format!("{:.0} %", 100.0 * cost / strongest.0))
+    };
+    writeln!(out, "  95 % of the strongest's quality: blind mix {}, one price {}", share(mix), share(curve))
+}

@@ -1,0 +1,306 @@
+//! Every way of choosing on the same prompts: what `make quality` shows.
+//!
+//! Predictions come from nested cross-validation: penalty and rank are chosen without the fold that is judged. What is
+//! called "left out" is the everyday case of a new model: it had no part in training, and only its mean is known.
+
+use pointsman_models::scorer::response::{estimate, logit};
+
+use crate::curve::{self, Point, SPENDS, Truth, cost_for};
+use crate::outcomes::Source;
+use crate::solve::Table;
+use crate::train::SALT;
+use crate::validate::{Complete, FOLDS, Material, Shape, expected_cost, folds, judge, nested, parted};
+
+/// So many draws of prompts make an interval.
+const DRAWS: usize = 200;
+/// So many models are left out.
+const LEFT_OUT: usize = 3;
+/// The shape of what is trained without them.
+const PLAIN: Shape = Shape { penalty: 30.0, rank: 3, kinds: false };
+/// Budgets of the per-prompt program, as shares of the dearest model.
+const BUDGETS: usize = 60;
+
+/// One way of choosing.
+#[derive(Clone, Debug)]
+pub struct Way {
+    /// What it is called.
+    pub name: &'static str,
+    /// What it earns at what cost.
+    pub curve: Vec<Point>,
+}
+
+/// Everything on one source.
+#[derive(Clone, Debug)]
+pub struct Quality {
+    /// Its name.
+    pub source: String,
+    /// How many prompts it has.
+    pub prompts: usize,
+    /// The model of the highest quality.
+    pub strongest: Point,
+    /// The ways, from the blind mix to the oracle.
+    pub ways: Vec<Way>,
+    /// 95 % intervals of the spend (as a share) for 95 % of the strongest's quality, and of the gain over the blind mix at
+    /// each of [`SPENDS`], of one price with the scorer.
+    pub interval: Interval,
+    /// With two models: by group of tasks, how much of the gap is recovered, and over how many prompts.
+    pub recovered: Vec<(String, f64, usize)>,
+    /// The names of the models that the curve "left out" did not train on.
+    pub left_out: Vec<String>,
+}
+
+/// From the 2.5th to the 97.5th percentile of the draws.
+#[derive(Clone, Debug, Default)]
+pub struct Interval {
+    /// Of the spend for 95 % of the strongest's quality.
+    pub spend: (f64, f64),
+    /// Of the gains.
+    pub gains: [(f64, f64); 10],
+    /// Of their mean.
+    pub mean: (f64, f64),
+}
+
+/// Judges every way; none where nothing is known of costs.
+pub fn quality(material: Material<'_>) -> Option<Quality> {
+    let source = material.source;
+    let folds = folds(source, SALT);
+    let expected = expected_cost(material, &folds)?;
+    let (predicted, _) = nested(material, SALT);
+    let plain = means(source, &folds);
+    let judged = judge(source, &predicted, &expected);
+    let curve = |predicted: &Table| judge(source, predicted, &expected).curve;
+    let (quality, cost) = filled(source, &expected);
+    let truth = Truth { quality: &quality, cost: &cost };
+    let mut ways = vec![
+        Way { name: "blind mix", curve: judged.mix.clone() },
+        Way { name: "one price, no scorer", curve: curve(&plain) },
+        Way { name: "a program per prompt", curve: per_prompt(&predicted, &expected, truth) },
+        Way { name: "one price", curve: judged.curve.clone() },
+    ];
+    let mut left_out = Vec::new();
+    if source.models.len() >= 2 * LEFT_OUT {
+        let out = whom_to_leave_out(source);
+        left_out = out.iter().map(|model| source.models[*model].clone()).collect();
+        ways.push(Way { name: "three left out", curve: curve(&without(material, &folds, &out)) });
+    }
+    ways.push(Way { name: "oracle", curve: curve::oracle(&expected, truth) });
+    Some(Quality {
+        source: source.name.clone(),
+        prompts: source.prompts.len(),
+        strongest: judged.strongest,
+        ways,
+        interval: interval(&predicted, &expected, truth),
+        recovered: recovered(source, &predicted),
+        left_out,
+    })
+}
+
+/// The outcomes without gaps: an answer that is missing is worth the model's mean, a cost that is missing what was
+/// expected.
+pub fn filled(source: &Source, expected: &Table) -> (Table, Table) {
+    let means = Source::means(&source.quality);
+    let (mut quality, mut cost) = (source.quality.clone(), source.cost.clone());
+    for (i, cell) in quality.numbers.iter_mut().enumerate().filter(|(_, cell)| cell.is_nan()) {
+        *cell = means[i % source.models.len()].unwrap_or(0.0);
+    }
+    cost.numbers
+        .iter_mut()
+        .zip(&expected.numbers)
+        .filter(|(cell, _)| cell.is_nan())
+        .for_each(|(to, e)| *to = *e);
+    (quality, cost)
+}
+
+/// Every model's mean over the other folds, for every prompt alike.
+fn means(source: &Source, folds: &[u64]) -> Table {
+    let mut table = Table::zeros(source.prompts.len(), source.models.len());
+    for held in 0..FOLDS {
+        let (train, test) = parted(folds, held);
+        let means = Source::means(&source.only(&train).quality);
+        for row in test {
+            table.row_mut(row).iter_mut().zip(&means).for_each(|(cell, mean)| *cell = mean.unwrap_or(0.0));
+        }
+    }
+    table
+}
+
+/// P2L's way: for each prompt the best mix of models whose expected cost is within the budget, the same for all.
+fn per_prompt(predicted: &Table, expected: &Table, truth: Truth<'_>) -> Vec<Point> {
+    // A program per prompt with one cost per model, as P2L has it.
+    let usual: Vec<f64> = truth.models().iter().map(|model| model.0).collect();
+    let dearest = usual.iter().copied().fold(0.0, f64::max);
+    let rows = expected.rows();
+    let mut points: Vec<Point> = (0..=BUDGETS)
+        .map(|step| {
+            let budget = dearest * step as f64 / BUDGETS as f64;
+            let (mut cost, mut quality) = (0.0, 0.0);
+            for row in 0..rows {
+                for (model, share) in mix(predicted.row(row), &usual, budget) {
+                    cost += share * truth.cost.row(row)[model];
+                    quality += share * truth.quality.row(row)[model];
+                }
+            }
+            (cost / rows as f64, quality / rows as f64)
+        })
+        .collect();
+    points.sort_by(|a, b| a.0.total_cmp(&b.0).then(a.1.total_cmp(&b.1)));
+    points
+}
+
+/// The best mix within a budget: at most two neighbours on the upper hull.
+fn mix(quality: &[f64], cost: &[f64], budget: f64) -> Vec<(usize, f64)> {
+    let points: Vec<Point> = cost.iter().copied().zip(quality.iter().copied()).collect();
+    let hull = curve::blind(&points);
+    let at = |point: Point| points.iter().position(|other| *other == point).unwrap_or_default();
+    let after = hull.partition_point(|point| point.0 <= budget);
+    match (after.checked_sub(1).map(|i| hull[i]), hull.get(after).copied()) {
+        (Some(before), Some(next)) => {
+            let share = (budget - before.0) / (next.0 - before.0);
+            vec![(at(before), 1.0 - share), (at(next), share)]
+        }
+        (Some(only), None) | (None, Some(only)) => vec![(at(only), 1.0)],
+        (None, None) => Vec::new(),
+    }
+}
+
+/// The second best, the one in the middle and the second worst.
+fn whom_to_leave_out(source: &Source) -> Vec<usize> {
+    let means = Source::means(&source.quality);
+    let mut order: Vec<usize> = (0..source.models.len()).collect();
+    order.sort_by(|a, b| means[*b].unwrap_or(0.0).total_cmp(&means[*a].unwrap_or(0.0)));
+    [1, order.len() / 2, order.len() - 2].map(|at| order[at]).to_vec()
+}
+
+/// Predictions of all models by a fit that never saw some of them.
+fn without(material: Material<'_>, folds: &[u64], out: &[usize]) -> Table {
+    let source = material.source;
+    let known: Vec<usize> = (0..source.models.len()).filter(|model| !out.contains(model)).collect();
+    let mut predicted = Table::zeros(source.prompts.len(), source.models.len());
+    for held in 0..FOLDS {
+        let (train, test) = parted(folds, held);
+        let means = Source::means(&source.only(&train).quality);
+        let (some, rows) = (source.only(&train).of_models(&known), material.rows.only(&train));
+        let fit = Complete::of(Material { source: &some, rows: &rows, prices: material.prices }, PLAIN);
+        let found = fit.predict(&material.rows.only(&test));
+        for (i, row) in test.into_iter().enumerate() {
+            let usual = known.iter().map(|model| means[*model].unwrap_or(0.5));
+            let sure = |chance: f64| logit(chance.clamp(0.01, 0.99));
+            let harder: f64 =
+                usual.zip(found.row(i)).map(|(usual, chance)| sure(usual) - sure(*chance)).sum();
+            let difficulty = harder / known.len() as f64;
+            let to = predicted.row_mut(row);
+            known.iter().zip(found.row(i)).for_each(|(model, chance)| to[*model] = *chance);
+            out.iter().for_each(|model| to[*model] = estimate(means[*model].unwrap_or(0.5), difficulty, 1.0));
+        }
+    }
+    predicted
+}
+
+/// Draws prompts with replacement, and reads the figures off each draw.
+pub fn interval(predicted: &Table, expected: &Table, truth: Truth<'_>) -> Interval {
+    let rows = predicted.rows();
+    let prices = curve::prices(expected);
+    let choices: Vec<Vec<usize>> = prices
+        .iter()
+        .map(|price| {
+            (0..rows).map(|row| curve::choice(predicted.row(row), expected.row(row), *price)).collect()
+        })
+        .collect();
+    let mut random = Random(0x9e37_79b9_7f4a_7c15);
+    let (mut spends, mut means, mut gains) = (Vec::new(), Vec::new(), vec![Vec::new(); SPENDS.len()]);
+    for _ in 0..DRAWS {
+        let drawn: Vec<usize> = (0..rows).map(|_| random.below(rows)).collect();
+        let mean = |of: &dyn Fn(usize) -> f64| drawn.iter().map(|row| of(*row)).sum::<f64>() / rows as f64;
+        let models: Vec<Point> = (0..truth.cost.columns)
+            .map(|i| (mean(&|row| truth.cost.row(row)[i]), mean(&|row| truth.quality.row(row)[i])))
+            .collect();
+        let strongest = models.iter().copied().max_by(|a, b| a.1.total_cmp(&b.1)).unwrap_or_default();
+        let mut points: Vec<Point> = choices
+            .iter()
+            .map(|of| {
+                (mean(&|row| truth.cost.row(row)[of[row]]), mean(&|row| truth.quality.row(row)[of[row]]))
+            })
+            .collect();
+        points.sort_by(|a, b| a.0.total_cmp(&b.0).then(a.1.total_cmp(&b.1)));
+        spends.push(cost_for(&points, 0.95 * strongest.1).map_or(1.0, |cost| cost / strongest.0));
+        let drawn = curve::gains(&points, &curve::blind(&models), strongest);
+        means.push(drawn.iter().sum::<f64>() / drawn.len() as f64);
+        gains.iter_mut().zip(drawn).for_each(|(all, gain)| all.push(gain));
+    }
+    let mut of_gains = [(0.0, 0.0); 10];
+    of_gains.iter_mut().zip(gains).for_each(|(to, all)| *to = middle(all));
+    Interval { spend: middle(spends), gains: of_gains, mean: middle(means) }
+}
+
+fn middle(mut all: Vec<f64>) -> (f64, f64) {
+    all.sort_by(f64::total_cmp);
+    let at = |share: f64| all[((all.len() - 1) as f64 * share).round() as usize];
+    (at(0.025), at(0.975))
+}
+
+/// By the first part of the task's label; prompts that the publishers left out are left out.
+fn recovered(source: &Source, predicted: &Table) -> Vec<(String, f64, usize)> {
+    if source.models.len() != 2 {
+        return Vec::new();
+    }
+    let means = Source::means(&source.quality);
+    let strong = usize::from(means[1] > means[0]);
+    let group = |task: &str| task.split(':').next().unwrap_or_default().to_owned();
+    let groups: std::collections::BTreeSet<String> =
+        source.prompts.iter().map(|prompt| group(&prompt.task)).collect();
+    let of = |name: String| {
+        let rows: Vec<usize> = (0..source.prompts.len())
+            .filter(|row| group(&source.prompts[*row].task) == name && !source.prompts[*row].contaminated)
+            .collect();
+        let column = |table: &Table, model: usize| -> Vec<f64> {
+            rows.iter().map(|row| table.row(*row)[model]).collect()
+        };
+        let worth: Vec<f64> =
+            rows.iter().map(|row| predicted.row(*row)[strong] - predicted.row(*row)[1 - strong]).collect();
+        let quality = &source.quality;
+        let gap = curve::recovered_gap(&worth, &column(quality, 1 - strong), &column(quality, strong));
+        (name, gap, rows.len())
+    };
+    groups.into_iter().map(of).filter(|(_, _, count)| *count >= 100).collect()
+}
+
+/// xorshift64*: draws that are the same every time.
+struct Random(u64);
+
+impl Random {
+    fn below(&mut self, count: usize) -> usize {
+        self.0 ^= self.0 >> 12;
+        self.0 ^= self.0 << 25;
+        self.0 ^= self.0 >> 27;
+        (self.0.wrapping_mul(0x2545_f491_4f6c_dd1d) >> 33) as usize % count
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_mix_spends_the_budget_on_two_neighbours_of_the_hull() {
+        let mixed = mix(&[0.5, 0.6, 0.9], &[1.0, 2.0, 3.0], 2.0);
+        assert_eq!(mixed, [(0, 0.5), (2, 0.5)]);
+        assert_eq!(mix(&[0.5, 0.9], &[1.0, 3.0], 0.2), [(0, 1.0)]);
+        assert_eq!(mix(&[0.5, 0.9], &[1.0, 3.0], 9.0), [(1, 1.0)]);
+    }
+
+    #[test]
+    fn draws_are_even_and_the_same_every_time() {
+        let counts = |mut random: Random| {
+            let mut counts = [0; 10];
+            (0..10_000).for_each(|_| counts[random.below(10)] += 1);
+            counts
+        };
+        assert_eq!(counts(Random(7)), counts(Random(7)));
+        assert!(counts(Random(7)).iter().all(|count| (850..1150).contains(count)));
+    }
+
+    #[test]
+    fn an_interval_leaves_out_a_fortieth_at_either_end() {
+        assert_eq!(middle((0..=200).map(f64::from).collect()), (5.0, 195.0));
+    }
+}
