@@ -261,6 +261,3 @@ fn drawn(shares: impl Iterator<Item = f64>, draw: f64) -> usize {
     }
     last
 }
-
-#[cfg(test)]
-mod tests;

@@ -101,12 +101,12 @@ fn aim(v: &View<'_>, objective: pointsman_config::policy::Objective, optimizer: 
 /// number.
 fn solve(v: &View<'_>, scores: &Scores<'_>, aim: &Aim, rows: &mut Rows, among: CandMask) -> Option<Plan> {
     let (all, ranking) = rank(v, scores, aim, rows, among)?;
-    for (at, i) in ranking.order.iter().enumerate() {
-        let dominated = at + ranking.dominated >= ranking.order.len();
-        for candidate in all[*i].mask.iter() {
-            rows[candidate].score = all[*i].score;
-            rows[candidate].dominated = dominated;
-        }
+    for candidate in all.iter().flat_map(|c| c.mask.iter().map(|i| (i, c.score))) {
+        rows[candidate.0].score = candidate.1;
+    }
+    let first_beaten = ranking.order.len() - ranking.dominated.min(ranking.order.len());
+    for candidate in ranking.order[first_beaten..].iter().flat_map(|i| all[*i].mask.iter()) {
+        rows[candidate].dominated = true;
     }
     Some(plan(v, rows, &all, &ranking))
 }

@@ -172,4 +172,28 @@ fn beaten(all: &[Contender]) -> u64 {
 }
 
 #[cfg(test)]
-mod tests;
+mod tests {
+    use super::*;
+    use crate::snapshot::CandMask;
+
+    #[test]
+    fn speed_weighted_gives_the_published_check_values() {
+        let contender = |score, ms| Contender {
+            mask: CandMask::first(1),
+            lead: 0,
+            quality: 0.5,
+            cost: 0.0,
+            load: 0.0,
+            ms,
+            score,
+        };
+        let mut all = [contender(1.7, 2100.0), contender(1.4, 1000.0), contender(1.0, 500.0)];
+        speed_weighted(&mut all, 2100.0);
+        let found = all.map(|c| (c.score * 1000.0).round());
+        assert_eq!(found, [600.0, 552.0, 305.0]);
+        // Nobody takes any time: no speed, and no 0/0.
+        let mut all = [contender(1.0, 0.0), contender(1.0, 0.0)];
+        speed_weighted(&mut all, 0.0);
+        assert_eq!(all.map(|c| c.score), [0.0, 0.0]);
+    }
+}

@@ -1,10 +1,15 @@
 #![allow(clippy::unwrap_used)]
 //! Decisions as tables: a small world, one thing varied, the whole outcome compared.
 
+mod balancing;
 mod budgets;
+mod exceptions;
 mod observe;
 mod overrides;
+mod pairs;
+mod totality;
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -16,7 +21,7 @@ use pointsman_config::provider::*;
 
 use super::*;
 use crate::explain::Explainer;
-use crate::facts::{Facts, Nobody, Prompt};
+use crate::facts::{Caller, Facts, Nobody, Prompt};
 use crate::lengths::Expected;
 use crate::overrides::Overrides;
 use crate::snapshot::{CandMask, check};
@@ -139,6 +144,13 @@ struct Call<'a> {
     in_flight: u64,
     lambda: f64,
     caller: Overrides,
+    scores: Scores<'a>,
+    draws: [f64; 2],
+    measured: [Measured; 4],
+    turn: u64,
+    headers: &'a [(&'a str, &'a str)],
+    metadata: &'a [(&'a str, &'a str)],
+    user: Option<&'a str>,
 }
 
 impl Default for Call<'_> {
@@ -155,7 +167,28 @@ impl Default for Call<'_> {
             in_flight: 0,
             lambda: 0.0,
             caller: Overrides::default(),
+            scores: Scores::NONE,
+            draws: [0.5; 2],
+            measured: [Measured::default(); 4],
+            turn: 0,
+            headers: &[],
+            metadata: &[],
+            user: None,
         }
+    }
+}
+
+impl Caller for Call<'_> {
+    fn header(&self, name: &str) -> Option<Cow<'_, str>> {
+        self.headers.iter().find(|(known, _)| *known == name).map(|(_, value)| (*value).into())
+    }
+
+    fn metadata(&self, name: &str) -> Option<Cow<'_, str>> {
+        self.metadata.iter().find(|(known, _)| *known == name).map(|(_, value)| (*value).into())
+    }
+
+    fn user(&self) -> Option<Cow<'_, str>> {
+        self.user.map(Cow::Borrowed)
     }
 }
 
@@ -175,9 +208,9 @@ fn run(snapshot: &Snapshot, call: &Call<'_>) -> Decision {
         in_flight: call.in_flight,
         lambda: call.lambda,
         now: Millis(1000),
-        draws: [0.5; 2],
-        measured: &|_| Measured::default(),
-        turn: &|_| 0,
+        draws: call.draws,
+        measured: &|target| call.measured[target],
+        turn: &|_| call.turn,
     };
     let prompt = Prompt(call.prompt);
     let facts = Facts {
@@ -189,11 +222,11 @@ fn run(snapshot: &Snapshot, call: &Call<'_>) -> Decision {
         answers: 1,
         needs: call.needs,
         text: &prompt,
-        caller: &Nobody,
+        caller: call,
     };
     let chosen = match admit(&facts, &view) {
         Admit::Decided(decision) => decision,
-        Admit::Score(admitted) => decide(&view, admitted, &Scores::NONE),
+        Admit::Score(admitted) => decide(&view, admitted, &call.scores),
     };
     observe(&facts, &view, chosen)
 }
