@@ -224,6 +224,9 @@ pub(crate) struct Explain {
     /// A folder with a routing model per subfolder, for policies that name one [default: models in the folder of manifests]
     #[arg(long, env = "POINTSMAN_MODELS_DIR", value_name = "DIR")]
     pub(crate) models_dir: Option<PathBuf>,
+    /// What a policy leaves to chance is drawn by this number: the same one draws the same
+    #[arg(long, default_value_t = 0, value_name = "NUMBER")]
+    pub(crate) seed: u32,
     /// The running pointsman to ask
     #[arg(long, env = "POINTSMAN_SERVER", default_value = "http://127.0.0.1:7171", value_name = "URL")]
     pub(crate) server: String,

@@ -42,6 +42,7 @@ async fn explain(args: &Explain) -> anyhow::Result<String> {
         "model": args.model,
         "messages": [{"role": "user", "content": args.what}],
         "max_tokens": args.max_tokens,
+        "seed": args.seed,
     });
     let decision = match &args.path {
         Some(path) => decide_by_folder(path, args, &body).await?,

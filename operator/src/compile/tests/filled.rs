@@ -4,7 +4,10 @@ use std::time::Duration;
 
 use pointsman_config::budget::Rights;
 use pointsman_config::money::{PricePerMillion, Prices};
-use pointsman_config::provider::{HttpEndpoint, OutputCapField, SimulatedUpstream, Upstream};
+use pointsman_config::policy::{Action, Balancing, ComplexityRange, Label, Optimizer, Sampling};
+use pointsman_config::provider::{
+    DataPolicy, HttpEndpoint, OutputCapField, Retention, SimulatedUpstream, Training, Upstream,
+};
 
 use super::*;
 
@@ -153,4 +156,67 @@ fn a_model_that_cannot_chat_is_nobodys_candidate() {
     let config = provider_config(&compiled.providers.values().next().unwrap().entry);
     let models: Vec<_> = config.models.iter().map(|m| (m.name.as_str(), m.capabilities.reasoning)).collect();
     assert_eq!(models, [("plain", false), ("think", true)]);
+}
+
+#[test]
+fn what_decides_reaches_the_contract_as_it_stands_in_the_spec() {
+    let manifests = r#"
+kind: LLMProvider
+metadata: {name: sim, labels: {tier: private}}
+spec:
+  type: Simulated
+  dataPolicy: {region: EU, retention: Limited, training: Never}
+  models:
+  - {name: a, pricing: {input: "1", output: "2"}, capabilities: [Chat, Reasoning], weight: 3, preferred: true, prior: {samplingWeight: 6}}
+  - {name: b, pricing: {input: "1", output: "2"}}
+---
+kind: RoutingPolicy
+metadata: {name: p}
+spec:
+  candidates: [{model: a, tier: large, weight: 5}, {model: b, tier: small}]
+  tiers: [{name: small}, {name: large, minComplexity: "0.45", minTokens: 2000}]
+  requires: {dataPolicy: {region: EU}, labels: [{key: tier, value: private}], capabilities: [Reasoning]}
+  balancing: LeastLatency
+  strategy: {optimizer: OptimalLP, maxCostPerCall: "0.02", sampling: Disabled}
+  rules:
+  - name: hard
+    matches: [{complexity: {min: "0.5"}, headers: [{name: X-Team, value: shop}], metadata: [{name: run}], user: alice, hasTools: true, hasImages: false}]
+    action: {type: UseTier, useTier: {name: large}}
+  - name: strict
+    action: {type: Require, require: {dataPolicy: {training: Never}}}
+"#;
+    let compiled = compile(&world(manifests));
+    let provider = provider_config(&compiled.providers.values().next().unwrap().entry);
+    let eu = DataPolicy {
+        region: Some("EU".to_owned()),
+        retention: Some(Retention::Limited),
+        training: Some(Training::Never),
+    };
+    assert_eq!((&provider.data_policy, provider.labels["tier"].as_str()), (&eu, "private"));
+    let figures = |i: usize| {
+        let model = &provider.models[i];
+        (model.weight, model.preferred, model.prior.sampling_weight, model.capabilities.reasoning)
+    };
+    assert_eq!([figures(0), figures(1)], [(3, true, 6, true), (1, false, 1, false)]);
+    let policy = policy_config(&compiled.policies.values().next().unwrap().entry);
+    let tiers: Vec<_> = policy.tiers.iter().map(|t| (t.name.as_str(), t.min_complexity, t.min_tokens)).collect();
+    assert_eq!(tiers, [("small", None, None), ("large", Some(0.45), Some(2000))]);
+    let candidates: Vec<_> = policy.candidates.iter().map(|c| (c.tier.as_deref(), c.weight)).collect();
+    assert_eq!(candidates, [(Some("large"), Some(5)), (Some("small"), None)]);
+    assert_eq!(policy.requires.labels, [Label { key: "tier".to_owned(), value: "private".to_owned() }]);
+    assert!(policy.requires.capabilities.reasoning && policy.requires.region.as_deref() == Some("EU"));
+    assert_eq!(policy.balancing, Balancing::LeastLatency);
+    assert_eq!(
+        (policy.strategy.optimizer, policy.strategy.sampling),
+        (Some(Optimizer::OptimalLp), Sampling::Disabled)
+    );
+    let hard = &policy.rules[0];
+    assert_eq!(hard.action, Action::UseTier { tier: "large".to_owned() });
+    let m = &hard.matches[0];
+    assert_eq!(m.complexity, Some(ComplexityRange { min: Some(0.5), max: None }));
+    assert_eq!((m.headers[0].name.as_str(), m.headers[0].value.as_deref()), ("x-team", Some("shop")));
+    assert_eq!((m.metadata[0].name.as_str(), &m.metadata[0].value), ("run", &None));
+    assert_eq!((m.user.as_deref(), m.has_tools, m.has_images), (Some("alice"), Some(true), Some(false)));
+    let Action::Require { requirement } = &policy.rules[1].action else { panic!("{policy:?}") };
+    assert_eq!(requirement.training, Some(Training::Never));
 }
