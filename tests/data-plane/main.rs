@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod answers;
+mod balancing;
 mod budgets;
 mod choices;
 mod client;

@@ -16,7 +16,9 @@ use pointsman_config::money::{Nano, PricePerMillion, Prices};
 use pointsman_config::objects::Objects;
 use pointsman_config::policy::*;
 use pointsman_config::provider::*;
-use pointsman_core::decide::{Admit, CandidateScore, Scale, ScoreMethod, ScoreSource, Scores, View, admit, decide};
+use pointsman_core::decide::{
+    Admit, CandidateScore, Scale, ScoreMethod, ScoreSource, Scores, View, admit, decide,
+};
 use pointsman_core::facts::{Facts, Nobody, Prompt};
 use pointsman_core::health::HealthRow;
 use pointsman_core::lengths::Expected;
@@ -116,8 +118,12 @@ fn world(optimizer: Optimizer, providers: usize) -> Snapshot {
     for name in &names {
         put(Kind::Provider, &name.name, Compiled::Provider(provider(models)));
     }
-    let candidates = (0..models)
-        .map(|i| CandidateConfig { model: format!("m{i}"), providers: names.clone(), tier: None, weight: None });
+    let candidates = (0..models).map(|i| CandidateConfig {
+        model: format!("m{i}"),
+        providers: names.clone(),
+        tier: None,
+        weight: None,
+    });
     put(Kind::Policy, "default", Compiled::Policy(policy(optimizer, candidates.collect())));
     Snapshot::build(&objects)
 }

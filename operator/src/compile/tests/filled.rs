@@ -199,7 +199,8 @@ spec:
     };
     assert_eq!([figures(0), figures(1)], [(3, true, 6, true), (1, false, 1, false)]);
     let policy = policy_config(&compiled.policies.values().next().unwrap().entry);
-    let tiers: Vec<_> = policy.tiers.iter().map(|t| (t.name.as_str(), t.min_complexity, t.min_tokens)).collect();
+    let tiers: Vec<_> =
+        policy.tiers.iter().map(|t| (t.name.as_str(), t.min_complexity, t.min_tokens)).collect();
     assert_eq!(tiers, [("small", None, None), ("large", Some(0.45), Some(2000))]);
     let candidates: Vec<_> = policy.candidates.iter().map(|c| (c.tier.as_deref(), c.weight)).collect();
     assert_eq!(candidates, [(Some("large"), Some(5)), (Some("small"), None)]);

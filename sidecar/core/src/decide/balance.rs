@@ -85,6 +85,11 @@ impl Team {
         }
     }
 
+    /// The candidates, best first.
+    pub(super) fn ranked(&self) -> SmallVec<[u8; 8]> {
+        self.members.iter().map(|member| member.candidate as u8).collect()
+    }
+
     /// The providers in the order in which they are to be tried, and the probability with which the first was drawn.
     ///
     /// `draw` is from 0..1; `turn` counts the calls that were spread before.

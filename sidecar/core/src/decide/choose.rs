@@ -127,18 +127,18 @@ fn rank(
     Some((all, ranking))
 }
 
-/// Puts the providers of each model in order.
+/// Puts the providers of each model in order; only those of the pick take turns and are drawn.
 fn plan(v: &View<'_>, rows: &[Considered], all: &Contenders, ranking: &Ranking) -> Plan {
     let mut plan = Plan { order: SmallVec::new(), propensity: ranking.probability };
     for (rank, contender) in ranking.order.iter().map(|i| &all[*i]).enumerate() {
-        if contender.mask.0.is_power_of_two() {
+        if contender.ranked.is_empty() {
             plan.order.extend(contender.mask.iter());
-            continue;
-        }
-        let turn = (v.turn)(contender.lead);
-        let (order, probability) = team(v, rows, contender.mask).order(v.draws[1], turn);
-        plan.order.extend(order);
-        if rank == 0 {
+        } else if rank > 0 {
+            plan.order.extend(contender.ranked.iter().map(|i| usize::from(*i)));
+        } else {
+            let turn = (v.turn)(contender.lead);
+            let (order, probability) = team(v, rows, contender.mask).order(v.draws[1], turn);
+            plan.order.extend(order);
             plan.propensity *= probability;
         }
     }

@@ -17,6 +17,8 @@ const SUREST: f64 = 1e9;
 pub(super) struct Contender {
     /// Its live candidates.
     pub(super) mask: CandMask,
+    /// The same, best first, where there are several.
+    pub(super) ranked: SmallVec<[u8; 8]>,
     /// The first candidate of the model, live or not.
     pub(super) lead: usize,
     /// Probability of a good answer.
@@ -81,6 +83,7 @@ pub(super) fn contenders(v: &View<'_>, rows: &[Considered], mask: CandMask, boun
             Some(known) => known.mask = known.mask.with(i),
             None => all.push(Contender {
                 mask: CandMask::default().with(i),
+                ranked: SmallVec::new(),
                 lead,
                 quality: rows[i].quality,
                 cost: usd(&rows[i]),
@@ -96,6 +99,7 @@ pub(super) fn contenders(v: &View<'_>, rows: &[Considered], mask: CandMask, boun
         contender.cost = team.mean(|m| m.cost);
         contender.load = team.mean(|m| bounds.load(v, &rows[m.candidate]));
         contender.ms = team.mean(|m| rows[m.candidate].expected_ms);
+        contender.ranked = team.ranked();
     }
     all
 }

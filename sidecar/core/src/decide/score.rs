@@ -180,6 +180,7 @@ mod tests {
     fn speed_weighted_gives_the_published_check_values() {
         let contender = |score, ms| Contender {
             mask: CandMask::first(1),
+            ranked: SmallVec::new(),
             lead: 0,
             quality: 0.5,
             cost: 0.0,
