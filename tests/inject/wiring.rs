@@ -24,7 +24,7 @@ fn report(namespace: &str, seq: u64, requests: u64, refused: u64) -> UsageReport
         latency_buckets: vec![0; 15],
         ..CallCounts::default()
     };
-    let policy = PolicyState { policy: name("default"), generation: 1, lambda: 0.0, refused };
+    let policy = PolicyState { policy: name("default"), generation: 1, refused, ..PolicyState::default() };
     UsageReport {
         incarnation: "1".to_owned(),
         seq,
