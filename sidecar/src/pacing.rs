@@ -34,7 +34,9 @@ impl Pacing {
     /// Counts the calls since the last tick.
     pub(crate) fn observe(&mut self, plane: &Plane, now: Instant) {
         let elapsed = now.saturating_duration_since(self.last.replace(now).unwrap_or(now));
-        self.rates.retain(|name, _| plane.snapshot.policies.iter().any(|policy| policy.name == *name));
+        let is_known = |name: &Name| plane.snapshot.policies.iter().any(|policy| policy.name == *name);
+        self.rates.retain(|name, _| is_known(name));
+        self.taken.retain(|name, _| is_known(name));
         for (policy, beside) in plane.snapshot.policies.iter().zip(&plane.policies) {
             let rate = self.rates.entry(policy.name.clone()).or_default();
             rate.observe(beside.live.chosen.load(Relaxed), elapsed);

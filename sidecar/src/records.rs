@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
+use pointsman_config::entry::Name;
 use pointsman_core::account::Charge;
 use pointsman_core::decide::Decision;
 use pointsman_core::snapshot::Snapshot;
@@ -54,6 +55,15 @@ impl Record {
     }
 }
 
+/// Two predictions that feedback can judge.
+pub(crate) struct Lesson {
+    pub(crate) policy: Name,
+    /// What the scorer said of the model that answered.
+    pub(crate) scored: f64,
+    /// What is thought of that model without having read the prompt.
+    pub(crate) mean: f64,
+}
+
 /// The last calls, oldest first.
 #[derive(Default)]
 pub(crate) struct Records {
@@ -73,6 +83,21 @@ impl Records {
 
     pub(crate) fn get(&self, id: RequestId) -> Option<&Record> {
         self.calls.iter().rev().find(|record| record.id == id)
+    }
+
+    /// What feedback on a call would teach: only its first word does, and only where a scorer had spoken of who answered.
+    pub(crate) fn lesson(&self, id: &str) -> Option<Lesson> {
+        let by_request = RequestId::parse(id);
+        let named =
+            |record: &&Record| by_request == Some(record.id) || record.completion.as_deref() == Some(id);
+        let record = self.calls.iter().rev().find(named).filter(|record| record.feedback.is_none())?;
+        let served = record.served()?;
+        let target = &record.snapshot.targets[record.decision.considered[served].target];
+        Some(Lesson {
+            policy: record.snapshot.policies[record.policy].name.clone(),
+            scored: record.scored.as_ref()?.said_of(served)?,
+            mean: target.model.prior.quality,
+        })
     }
 
     /// Notes how good an answer was, by either of its ids; returns the call's own.

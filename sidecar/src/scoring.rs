@@ -21,6 +21,7 @@ use http::HeaderMap;
 use pointsman_config::policy::ScorerKind;
 use pointsman_config::score_text::ScoreText;
 use pointsman_core::decide::{CandidateScore, Scale, ScoreMethod, ScoreSource, Scores};
+use pointsman_core::guard::Guard;
 use pointsman_core::snapshot::Snapshot;
 use pointsman_core::time::Millis;
 use pointsman_models::scorer::response::{estimate, sigmoid};
@@ -151,6 +152,22 @@ impl Scored {
             task: self.prediction.task.and_then(|task| self.model.tasks().get(usize::from(task))),
             method: self.method(),
         }
+    }
+
+    /// The scores as far as they are believed: each moved towards its model's mean, as feedback has taught.
+    pub(crate) fn believed(&self, guard: &Guard, mean: impl Fn(usize) -> f64) -> SmallVec<[CandidateScore; 8]> {
+        let mut candidates = self.candidates.clone();
+        if guard.weight() < 1.0 {
+            for (i, score) in candidates.iter_mut().enumerate().filter(|(_, s)| s.source != ScoreSource::Prior) {
+                score.value = guard.shrunk(score.value, mean(i));
+            }
+        }
+        candidates
+    }
+
+    /// What was said of one candidate, before anything was believed or not; none where its prior stands.
+    pub(crate) fn said_of(&self, candidate: usize) -> Option<f64> {
+        self.candidates.get(candidate).filter(|s| s.source != ScoreSource::Prior).map(|s| s.value)
     }
 
     /// Whether the text was too short to be judged by itself.

@@ -85,7 +85,13 @@ pub(crate) fn decide(
         Admit::Decided(decision) => decision,
         Admit::Score(admitted) => {
             scored = data.scoring.borrow_mut().score(plane, route.policy, chat, headers, now);
-            let scores = scored.as_ref().map_or(Scores::NONE, Scored::scores);
+            let mean = |i: usize| snapshot.targets[policy.candidates[i].target].model.prior.quality;
+            let guard = *plane.policies[route.policy].live.guard();
+            let believed = scored.as_ref().map(|scored| scored.believed(&guard, mean));
+            let scores = match (&scored, &believed) {
+                (Some(scored), Some(candidates)) => Scores { candidates, ..scored.scores() },
+                _ => Scores::NONE,
+            };
             let decision = choose(&view, admitted, &scores);
             if scored.as_ref().is_some_and(Scored::is_of_session) { decision.of_session() } else { decision }
         }

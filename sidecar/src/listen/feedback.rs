@@ -11,6 +11,7 @@ use super::error::CallError;
 use super::{intake, render};
 use crate::body::Outgoing;
 use crate::data::Data;
+use crate::records::Lesson;
 use crate::request_id::RequestId;
 
 /// What is posted.
@@ -44,7 +45,11 @@ pub(crate) async fn take(
         CallError::bad_feedback("id", &format!("{error}; {form}"))
     })?;
     let score = score(&posted)?;
+    let lesson = data.records.borrow().lesson(&posted.id);
     let recent = data.records.borrow_mut().rate(&posted.id, score);
+    if let Some(lesson) = lesson {
+        learn(data, &lesson, score);
+    }
     let name = recent.map_or_else(|| posted.id.clone(), |known| known.to_string());
     let kept = data.desk.note(&name, score).await.map_err(|why| CallError::feedback_not_kept(&why))?;
     if recent.is_none() && kept != Some(true) {
@@ -53,6 +58,15 @@ pub(crate) async fn take(
     data.shared.telemetry.feedback.inc();
     let body = json!({ "id": name, "score": score, "kept": kept == Some(true) });
     Ok(render::json(StatusCode::OK, body.to_string().into_bytes(), id))
+}
+
+/// Tells the guard of the policy's scorer.
+fn learn(data: &Data, lesson: &Lesson, score: f64) {
+    let Some(plane) = data.shared.plane.load_full() else { return };
+    let policies = plane.snapshot.policies.iter().zip(&plane.policies);
+    for (_, beside) in policies.filter(|(policy, _)| policy.name == lesson.policy) {
+        beside.live.guard().observe(score, lesson.scored, lesson.mean);
+    }
 }
 
 fn score(posted: &Posted) -> Result<f64, CallError> {

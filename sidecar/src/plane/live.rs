@@ -8,6 +8,7 @@ use std::time::Instant;
 use pointsman_config::entry::Name;
 use pointsman_config::money::Nano;
 use pointsman_core::dual::Offer;
+use pointsman_core::guard::Guard;
 use pointsman_core::health::Health;
 use pointsman_core::lengths::Learned;
 use pointsman_core::measured::Track;
@@ -47,6 +48,8 @@ pub(crate) struct PolicyLive {
     /// What the operator has last said.
     plan: Mutex<Option<Plan>>,
     sample: Mutex<Sample>,
+    /// What feedback says of the policy's scorer.
+    guard: Mutex<Guard>,
     pub(crate) refused: AtomicU64,
 }
 
@@ -151,6 +154,11 @@ impl PolicyLive {
 
     pub(crate) fn sample(&self) -> MutexGuard<'_, Sample> {
         self.sample.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Held for a few instructions at a time, never across an await.
+    pub(crate) fn guard(&self) -> MutexGuard<'_, Guard> {
+        self.guard.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     pub(crate) fn plan(&self) -> MutexGuard<'_, Option<Plan>> {

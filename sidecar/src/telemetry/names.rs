@@ -29,6 +29,9 @@ pub(crate) const BUDGET_REMAINING: &str = "pointsman_budget_remaining_ratio";
 pub(crate) const BUDGET_SPENT: &str = "pointsman_budget_spent";
 pub(crate) const BUDGET_BURNED: &str = "pointsman_budget_burned";
 pub(crate) const LAMBDA: &str = "pointsman_shadow_price";
+pub(crate) const SCORER_WEIGHT: &str = "pointsman_scorer_weight";
+pub(crate) const SCORER_VERDICT: &str = "pointsman_scorer_verdict";
+pub(crate) const SPEND_TARGET: &str = "pointsman_spend_target_usd_per_call";
 pub(crate) const OWED: &str = "pointsman_shadow_price_owed_calls";
 pub(crate) const EXPECTED_OUTPUT: &str = "pointsman_expected_output_tokens";
 

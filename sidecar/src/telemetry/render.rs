@@ -16,6 +16,7 @@ pub(crate) fn render(out: &mut String, plane: &Plane, now: Millis) {
     calls(out, plane);
     targets(out, plane, now);
     expected_lengths(out, plane);
+    guards(out, plane);
     budgets(out, plane);
     shadow_prices(out, plane);
 }
@@ -74,6 +75,19 @@ fn targets(out: &mut String, plane: &Plane, now: Millis) {
     }
 }
 
+fn guards(out: &mut String, plane: &Plane) {
+    head(out, names::SCORER_WEIGHT, "How much of a score's deviation from its model's mean is believed, 0 to 1", "gauge");
+    for (policy, part) in plane.snapshot.policies.iter().zip(&plane.policies) {
+        let weight = part.live.guard().weight();
+        line(out, names::SCORER_WEIGHT, &format!("policy=\"{}\"", policy.name), &format!("{weight:.4}"));
+    }
+    head(out, names::SCORER_VERDICT, "1 for what feedback says of the scorer", "gauge");
+    for (policy, part) in plane.snapshot.policies.iter().zip(&plane.policies) {
+        let verdict = part.live.guard().verdict();
+        line(out, names::SCORER_VERDICT, &format!("policy=\"{}\",verdict=\"{verdict:?}\"", policy.name), "1");
+    }
+}
+
 fn expected_lengths(out: &mut String, plane: &Plane) {
     head(out, names::EXPECTED_OUTPUT, "Output tokens that an ordinary answer is expected to have", "gauge");
     for (i, target) in plane.snapshot.targets.iter().enumerate() {
@@ -120,6 +134,11 @@ fn shadow_prices(out: &mut String, plane: &Plane) {
     head(out, names::LAMBDA, "What one USD must buy in quality", "gauge");
     for (policy, part) in plane.snapshot.policies.iter().zip(&plane.policies) {
         line(out, names::LAMBDA, &format!("policy=\"{}\"", policy.name), &part.live.lambda().to_string());
+    }
+    head(out, names::SPEND_TARGET, "What one call may cost on average in USD; 0 where nothing is aimed at", "gauge");
+    for (policy, part) in plane.snapshot.policies.iter().zip(&plane.policies) {
+        let target = part.live.target().unwrap_or_default();
+        line(out, names::SPEND_TARGET, &format!("policy=\"{}\"", policy.name), &target.to_string());
     }
     head(out, names::OWED, "Calls' worth of the spend target that were spent too much", "gauge");
     for (policy, part) in plane.snapshot.policies.iter().zip(&plane.policies) {
