@@ -155,10 +155,16 @@ impl Scored {
     }
 
     /// The scores as far as they are believed: each moved towards its model's mean, as feedback has taught.
-    pub(crate) fn believed(&self, guard: &Guard, mean: impl Fn(usize) -> f64) -> SmallVec<[CandidateScore; 8]> {
+    pub(crate) fn believed(
+        &self,
+        guard: &Guard,
+        mean: impl Fn(usize) -> f64,
+    ) -> SmallVec<[CandidateScore; 8]> {
         let mut candidates = self.candidates.clone();
         if guard.weight() < 1.0 {
-            for (i, score) in candidates.iter_mut().enumerate().filter(|(_, s)| s.source != ScoreSource::Prior) {
+            for (i, score) in
+                candidates.iter_mut().enumerate().filter(|(_, s)| s.source != ScoreSource::Prior)
+            {
                 score.value = guard.shrunk(score.value, mean(i));
             }
         }

@@ -76,7 +76,12 @@ fn targets(out: &mut String, plane: &Plane, now: Millis) {
 }
 
 fn guards(out: &mut String, plane: &Plane) {
-    head(out, names::SCORER_WEIGHT, "How much of a score's deviation from its model's mean is believed, 0 to 1", "gauge");
+    head(
+        out,
+        names::SCORER_WEIGHT,
+        "How much of a score's deviation from its model's mean is believed, 0 to 1",
+        "gauge",
+    );
     for (policy, part) in plane.snapshot.policies.iter().zip(&plane.policies) {
         let weight = part.live.guard().weight();
         line(out, names::SCORER_WEIGHT, &format!("policy=\"{}\"", policy.name), &format!("{weight:.4}"));
@@ -135,7 +140,12 @@ fn shadow_prices(out: &mut String, plane: &Plane) {
     for (policy, part) in plane.snapshot.policies.iter().zip(&plane.policies) {
         line(out, names::LAMBDA, &format!("policy=\"{}\"", policy.name), &part.live.lambda().to_string());
     }
-    head(out, names::SPEND_TARGET, "What one call may cost on average in USD; 0 where nothing is aimed at", "gauge");
+    head(
+        out,
+        names::SPEND_TARGET,
+        "What one call may cost on average in USD; 0 where nothing is aimed at",
+        "gauge",
+    );
     for (policy, part) in plane.snapshot.policies.iter().zip(&plane.policies) {
         let target = part.live.target().unwrap_or_default();
         line(out, names::SPEND_TARGET, &format!("policy=\"{}\"", policy.name), &target.to_string());
