@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use pointsman_models::scorer::RoutingModel;
 
-/// The shipped model.
+/// The shipped model, opened where it lies in the binary.
 pub(crate) fn shipped() -> Option<Arc<RoutingModel>> {
     Some(Arc::new(pointsman_models::shipped::load()))
 }

@@ -1,0 +1,76 @@
+//! How long does the shipped routing model take for one text, and how much memory does it hold?
+//!
+//! `cargo bench -p pointsman-models` prints one line per measurement: the median of many runs over different texts, so
+//! that no row of the table is always warm.
+
+#![expect(clippy::print_stdout, reason = "a bench prints its figures")]
+
+use std::hint::black_box;
+use std::path::Path;
+use std::time::Instant;
+
+use bytes::Bytes;
+use pointsman_models::scorer::folder::Checksums;
+use pointsman_models::scorer::{RoutingModel, ScoreText, Scratch};
+use pointsman_models::wordpiece::WordPiece;
+
+const TEXTS: usize = 64;
+const ROUNDS: usize = 40;
+
+fn main() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("shipped");
+    let read =
+        |name: &str| std::fs::read(folder.join(name)).map(Bytes::from).map_err(|error| error.to_string());
+    let vocabulary = read("vocabulary.txt").expect("the shipped vocabulary");
+    let before = resident_kib();
+    let words = WordPiece::new(vocabulary.clone()).expect("a vocabulary");
+    let tokenizer = resident_kib().saturating_sub(before);
+    let before = resident_kib();
+    let model = RoutingModel::load(&read, Checksums::Compare).expect("the shipped model");
+    println!(
+        "memory of the tokenizer: {tokenizer} KiB; of the model, read from a folder: {} KiB",
+        resident_kib().saturating_sub(before)
+    );
+    let vocabulary = std::str::from_utf8(&vocabulary).expect("text");
+    let plain: Vec<&str> =
+        vocabulary.lines().filter(|word| word.bytes().all(|b| b.is_ascii_lowercase())).collect();
+    for tokens in [32, 128, 512] {
+        let texts: Vec<String> = (0..TEXTS).map(|i| text(&plain, tokens, i)).collect();
+        let (mut word, mut ids) = (String::new(), Vec::new());
+        let tokenizing = median(&texts, |text| {
+            words.encode(text, usize::MAX, &mut word, &mut ids);
+            black_box(ids.len());
+        });
+        let mut scratch = Scratch::default();
+        let scored: Vec<ScoreText> = texts.iter().map(|text| ScoreText::of(text)).collect();
+        let whole = median(&scored, |text| {
+            black_box(model.predict(text, &mut scratch));
+        });
+        println!("{tokens} tokens: {whole:.1} microseconds, of them {tokenizing:.1} to tokenize");
+    }
+}
+
+/// A text of so many words that are one token each.
+fn text(words: &[&str], tokens: usize, seed: usize) -> String {
+    let at = |i: usize| words[(seed * 7919 + i * 104_729) % words.len()];
+    (0..tokens).map(at).collect::<Vec<_>>().join(" ")
+}
+
+/// The median time of one call, in microseconds.
+fn median<T>(inputs: &[T], mut call: impl FnMut(&T)) -> f64 {
+    let mut times: Vec<f64> = (0..ROUNDS)
+        .map(|_| {
+            let began = Instant::now();
+            inputs.iter().for_each(&mut call);
+            began.elapsed().as_secs_f64() * 1e6 / inputs.len() as f64
+        })
+        .collect();
+    times.sort_by(f64::total_cmp);
+    times[ROUNDS / 2]
+}
+
+fn resident_kib() -> u64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+    line.and_then(|line| line.trim().trim_end_matches(" kB").parse().ok()).unwrap_or_default()
+}
