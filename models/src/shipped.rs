@@ -58,10 +58,11 @@ mod tests {
 
     #[test]
     fn it_was_trained_on_licensed_sources_alone() {
-        let settings: Settings = load().manifest().settings().expect("settings of its kind");
+        let model = load();
+        let settings: Settings = model.manifest().settings().expect("settings of its kind");
         let sources: Vec<&str> = settings.sources.iter().map(|source| source.name.as_str()).collect();
         assert_eq!(sources, ["mmlupro", "routellm", "zeroeval"]);
-        let made = &load().manifest().made;
+        let made = &model.manifest().made;
         assert!(made.from.iter().all(|from| from.contains("licence")), "{:?}", made.from);
     }
 
