@@ -146,7 +146,7 @@ async fn nor_by_changing_or_debugging_one_that_runs() -> anyhow::Result<()> {
         json!({"spec": {"initContainers": [{"name": "pointsman", "image": "registry.example/mine:1"}]}});
     let params = PatchParams::default();
     let swapped = api.patch("bot", &params, &Patch::Strategic(&image)).await;
-    let refused = swapped.err().expect("our image stays").to_string();
+    let refused = swapped.expect_err("our image stays").to_string();
     assert!(refused.contains("may not be changed in a pod"), "{refused}");
     let theirs = json!({
         "metadata": {"labels": {"tier": "gold"}},
@@ -173,7 +173,7 @@ async fn nor_by_changing_or_debugging_one_that_runs() -> anyhow::Result<()> {
     api.patch_ephemeral_containers("bot", &params, &Patch::Strategic(&patch)).await?;
     let exec = |container: &'static str| async move {
         let arguments = ["exec", "-n", namespace, "bot", "-c", container, "--", "/pointsman"];
-        shared.control_plane.run_kubectl(&arguments).await.err().expect("no node runs it").to_string()
+        shared.control_plane.run_kubectl(&arguments).await.expect_err("no node runs it").to_string()
     };
     let refused = exec("pointsman").await;
     assert!(refused.contains("nobody may run or attach to anything"), "{refused}");
@@ -208,7 +208,7 @@ async fn tokens_of_our_audience_are_for_kubelets_and_for_whoever_may_do_everythi
         async move { control_plane.run_kubectl(&arguments).await }
     };
     wait_for("eve may mint other tokens", LONG, || async { Ok(Some(mint("elsewhere").await?)) }).await?;
-    let refused = mint(AUDIENCE).await.err().expect("not ours").to_string();
+    let refused = mint(AUDIENCE).await.expect_err("not ours").to_string();
     assert!(refused.contains("are projected into injected pods"), "{refused}");
     // A kubelet, for a pod of its own node.
     let api: Api<Pod> = Api::namespaced(shared.client.clone(), namespace);
