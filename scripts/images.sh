@@ -85,7 +85,7 @@ shop() {
         --target "$work/root/app/packages" --requirement "$source/requirements.txt" >&2
     find "$work/root/app/packages" -name '*.so' -print0 | xargs -0 python3 scripts/images/runtime.py "$work/root"
     # Which tool installed a package, and when, differs from run to run.
-    rm -rf "$work"/root/app/packages/bin "$work"/root/app/packages/*.dist-info/{RECORD,INSTALLER,REQUESTED,direct_url.json}
+    ( cd "$work/root/app/packages" && rm -rf bin ./*.dist-info/{RECORD,INSTALLER,REQUESTED,direct_url.json} )
     cp "$source"/*.py "$work/root/app/"
     user
     certificates
