@@ -76,11 +76,11 @@ fn what_is_absent_or_null_has_its_default() {
 
 #[test]
 fn metadata_is_read_where_it_is_an_object_of_strings() {
-    let chat = with(r#","metadata":{"team":"shop","n":3}"#);
+    let chat = with(r#""metadata":{"team":"shop","n":3}"#);
     assert_eq!(chat.metadata("team").as_deref(), Some("shop"));
     assert_eq!((chat.metadata("n"), chat.metadata("user")), (None, None));
-    assert_eq!(with(r#","metadata":null"#).metadata("team"), None);
-    assert_eq!(with("").metadata("team"), None);
+    assert_eq!(with(r#""metadata":null"#).metadata("team"), None);
+    assert_eq!(with(r#""x":1"#).metadata("team"), None);
 }
 
 #[test]
