@@ -59,6 +59,8 @@ count() {
 rust_tests() {
     local status=0 log="$work/rust" sums own now_passed now_failed now_ignored
     scripts/e2e.sh --env-for scripts/cargo.sh test --workspace --no-fail-fast 2>&1 | tee "$log" || status=$?
+    # The instrument of the benchmarks is a workspace of its own.
+    scripts/cargo.sh test --quiet --locked --manifest-path tests/bench/load/Cargo.toml 2>&1 | tee -a "$log" || status=$?
     sums="$(sed -n 's/^test result: .* \([0-9]*\) passed; \([0-9]*\) failed; \([0-9]*\) ignored;.*/\1 \2 \3/p' "$log" \
         | awk '{ p += $1; f += $2; s += $3 } END { print p + 0, f + 0, s + 0 }')"
     read -r now_passed now_failed now_ignored <<<"$sums"
