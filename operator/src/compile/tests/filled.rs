@@ -107,7 +107,8 @@ fn rules_and_strategy_arrive_as_values() {
         "candidates": [{"model": "m", "providers": [{"namespace": "shop", "name": "sim"}]}],
         "strategy": {"optimizer": "Strict", "weights": {"quality": 1, "cost": 2, "speed": 3},
             "spendPerThousandCalls": 250_000_000, "maxCostPerCall": 20_000_000, "maxPrice": 5_000_000_000_u64,
-            "maxOutputTokens": 4096, "onInfeasible": "Error"},
+            "maxOutputTokens": 4096, "onInfeasible": "Error", "sampling": "Enabled"},
+        "balancing": "Pareto", "scorer": {"kind": "Embedding"},
         "resilience": {"attempts": 2, "firstTokenMs": 10_000}, "annotate": "Body", "recording": "None",
         "rules": [
             {"name": "long", "matches": [{"inputTokens": {"min": 8000}}, {"model": "m", "text": {"regex": "\\d+", "over": "All"}}],
