@@ -50,7 +50,7 @@ version() {
         kubeconform) module=github.com/yannh/kubeconform ;;
         *) fail "scripts/tools.sh does not know the module of \"$1\"" ;;
     esac
-    awk -v module="$module" '$1 == module { print $2; exit } $2 == module { print $3; exit }' "$SOURCES/$1/go.mod"
+    awk -v module="$module" '$1 == module { print $2; exit } $1 == "require" && $2 == module { print $3; exit }' "$SOURCES/$1/go.mod"
 }
 
 build() {
