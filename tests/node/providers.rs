@@ -92,7 +92,7 @@ async fn namespaces_see_each_others_models_by_reference_and_consent_only() -> an
             "cloud",
             "--type=merge",
             "-p",
-            r#"{"spec":{"allowedNamespaces":{"from":"Same"}}}"#,
+            r#"{"spec":{"allowedNamespaces":{"from":"Same","selector":null}}}"#,
         ])
         .await?;
     wait_for("the shared provider is out of reach again", PATIENT, || async {
