@@ -26,7 +26,7 @@ main() {
         work="$(mktemp -d)"
         # shellcheck disable=SC2064  # expanded now
         trap "rm -rf $(printf %q "$work")" EXIT
-        mkdir "$work/root"
+        mkdir "$work/rootfs"
         case "$image" in
             pause) pause ;;
             pointsman) pointsman ;;
@@ -42,7 +42,7 @@ pause() {
     local key
     key="$(sha256sum scripts/images/pause.c scripts/images/oci.py | sha256sum)"
     unless_fresh pause pointsman.dev/pause:1 "$key" && return
-    cc -static -Os -s -o "$work/root/pause" scripts/images/pause.c
+    cc -static -Os -s -o "$work/rootfs/pause" scripts/images/pause.c
     pack pause pointsman.dev/pause:1 "$key" /pause --user 65535:65535
 }
 
@@ -56,7 +56,7 @@ pointsman() {
     say "building pointsman $VERSION for $target"
     # With a target of its own, build scripts and macros are not linked statically.
     RUSTFLAGS="$flags" cargo build --quiet --release --target "$target" -p pointsman-cli --bin pointsman >&2
-    install -D "$CARGO_TARGET_DIR/$target/release/pointsman" "$work/root/usr/local/bin/pointsman"
+    install -D "$CARGO_TARGET_DIR/$target/release/pointsman" "$work/rootfs/usr/local/bin/pointsman"
     user
     certificates
     pack pointsman "pointsman.dev/pointsman:$VERSION" "" /usr/local/bin/pointsman "${labels[@]}"
@@ -66,9 +66,9 @@ pointsman() {
 test_image() {
     local program="$CARGO_TARGET_DIR/debug/pointsman"
     [[ -x "$program" ]] || fail "$program is missing; \`cargo build --workspace --bins\` makes it"
-    mkdir -p "$work/root/usr/local/bin"
-    strip --strip-all -o "$work/root/usr/local/bin/pointsman" "$program"
-    python3 scripts/images/runtime.py "$work/root" "$program"
+    mkdir -p "$work/rootfs/usr/local/bin"
+    strip --strip-all -o "$work/rootfs/usr/local/bin/pointsman" "$program"
+    python3 scripts/images/runtime.py "$work/rootfs" "$program"
     user
     certificates
     pack test "pointsman.dev/pointsman:$VERSION" "" /usr/local/bin/pointsman "${labels[@]}"
@@ -79,14 +79,14 @@ shop() {
     local source=examples/shop/image key
     key="$({ cat "$source"/* scripts/images/*.py; python3 --version; } | sha256sum)"
     unless_fresh shop pointsman.dev/shop:1 "$key" && return
-    python3 scripts/images/runtime.py --python "$work/root"
+    python3 scripts/images/runtime.py --python "$work/rootfs"
     say "installing the openai package into the image of the shop"
     python3 -m pip install --quiet --disable-pip-version-check --no-warn-conflicts --no-compile --root-user-action ignore \
-        --target "$work/root/app/packages" --requirement "$source/requirements.txt" >&2
-    find "$work/root/app/packages" -name '*.so' -print0 | xargs -0 python3 scripts/images/runtime.py "$work/root"
+        --target "$work/rootfs/app/packages" --requirement "$source/requirements.txt" >&2
+    find "$work/rootfs/app/packages" -name '*.so' -print0 | xargs -0 python3 scripts/images/runtime.py "$work/rootfs"
     # Which tool installed a package, and when, differs from run to run.
-    ( cd "$work/root/app/packages" && rm -rf bin ./*.dist-info/{RECORD,INSTALLER,REQUESTED,direct_url.json} )
-    cp "$source"/*.py "$work/root/app/"
+    ( cd "$work/rootfs/app/packages" && rm -rf bin ./*.dist-info/{RECORD,INSTALLER,REQUESTED,direct_url.json} )
+    cp "$source"/*.py "$work/rootfs/app/"
     user
     certificates
     pack shop pointsman.dev/shop:1 "$key" /usr/local/bin/python3 --env PYTHONPATH=/app/packages \
@@ -98,18 +98,18 @@ readonly labels=(--label "org.opencontainers.image.title=Pointsman" --label "org
     --label "org.opencontainers.image.description=The right model for every prompt, inside your pod, under a budget that holds")
 
 user() {
-    mkdir -p "$work/root/etc" "$work/root/tmp"
-    chmod 1777 "$work/root/tmp"
-    printf '%s\n' 'root:x:0:0::/:/sbin/nologin' 'pointsman:x:65532:65532::/:/sbin/nologin' >"$work/root/etc/passwd"
-    printf '%s\n' 'root:x:0:' 'pointsman:x:65532:' >"$work/root/etc/group"
-    echo 'hosts: files dns' >"$work/root/etc/nsswitch.conf"
+    mkdir -p "$work/rootfs/etc" "$work/rootfs/tmp"
+    chmod 1777 "$work/rootfs/tmp"
+    printf '%s\n' 'root:x:0:0::/:/sbin/nologin' 'pointsman:x:65532:65532::/:/sbin/nologin' >"$work/rootfs/etc/passwd"
+    printf '%s\n' 'root:x:0:' 'pointsman:x:65532:' >"$work/rootfs/etc/group"
+    echo 'hosts: files dns' >"$work/rootfs/etc/nsswitch.conf"
 }
 
 certificates() {
     local file
     for file in /etc/ssl/certs/ca-certificates.crt /etc/pki/tls/certs/ca-bundle.crt; do
         [[ -f "$file" ]] || continue
-        install -D -m 644 "$file" "$work/root/etc/ssl/certs/ca-certificates.crt"
+        install -D -m 644 "$file" "$work/rootfs/etc/ssl/certs/ca-certificates.crt"
         return
     done
     fail "no CA certificates here; install the package ca-certificates"
@@ -125,7 +125,7 @@ unless_fresh() {
 pack() {
     local name="$1" reference="$2" key="$3" entrypoint="$4"
     shift 4
-    python3 scripts/images/oci.py --root "$work/root" --name "$reference" --out "$OUT/$name.tar" --entrypoint "$entrypoint" "$@" \
+    python3 scripts/images/oci.py --root "$work/rootfs" --name "$reference" --out "$OUT/$name.tar" --entrypoint "$entrypoint" "$@" \
         >"$work/digest"
     printf '%s\n%s\n' "$(cat "$work/digest")" "$key" >"$OUT/$name.made"
     report "$name" "$reference"
