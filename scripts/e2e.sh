@@ -5,7 +5,7 @@
 # node in its environment (scripts/test.sh does); where this machine cannot hold a node, COMMAND is told why.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
-export CLUSTER="test-$$"
+export CLUSTER="e2e-$$"
 readonly CACHE="${XDG_CACHE_HOME:-$HOME/.cache}/pointsman"
 
 say() { echo "e2e: $*" >&2; }
@@ -18,9 +18,10 @@ main() {
         prepare || export POINTSMAN_NODE_BROKEN="the node could not be prepared; why stands above the tests"
         "$@" || status=$?
     else
-        scripts/cargo.sh build --workspace --bins
+        # As scripts/test.sh has it: with other features, half of the workspace would be built anew.
+        scripts/cargo.sh build --workspace --bins --tests
         prepare
-        scripts/cargo.sh test -p pointsman-tests --test node -- --nocapture "$@" || status=$?
+        scripts/cargo.sh test --workspace --test node -- --nocapture "$@" || status=$?
     fi
     if [[ "$status" != 0 && -n "${POINTSMAN_NODE_KUBECONFIG:-}" ]]; then explain; fi
     exit "$status"
@@ -36,6 +37,7 @@ prepare() {
         return
     fi
     trap 'scripts/cluster/down.sh' EXIT
+    sweep
     scripts/images.sh test shop >&2 || return
     POINTSMAN_NODE_KUBERNETES="$(scripts/tools.sh kubernetes)" || return
     POINTSMAN_NODE_HELM="$(scripts/tools.sh helm)" || return
@@ -50,6 +52,15 @@ prepare() {
         explain
         return 1
     fi
+}
+
+# Nodes whose run was killed before it could end them.
+sweep() {
+    local folder name
+    for folder in "$CACHE"/clusters/e2e-[0-9]*; do
+        name="${folder##*/}"
+        [[ ! -d "$folder" || -d "/proc/${name#e2e-}" ]] || CLUSTER="$name" scripts/cluster/down.sh || true
+    done
 }
 
 # What one wants to see after a failure, before it is gone.

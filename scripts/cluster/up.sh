@@ -6,6 +6,9 @@
 set -euo pipefail
 . "$(dirname "${BASH_SOURCE[0]}")/common.sh"
 
+# More than the node itself grants any one of its parts (node.py), so that it is the node who says what was missing.
+readonly PATIENCE_S=300
+
 main() {
     local why node port begun
     why="$("$HERE/able.sh")"
@@ -59,10 +62,15 @@ apt_get_plugins() {
 
 # wait_for FILE NODE: a node that ends says why in its log, which is gone a moment later.
 wait_for() {
-    local log=""
+    local log="" deadline=$((SECONDS + PATIENCE_S))
     while [[ ! -e "$1" ]]; do
-        log="$(cat "$STATE/log/node.log" 2>/dev/null || true)"
+        log="$(cat "$STATE"/log/{node,relay}.log 2>/dev/null || true)"
         kill -0 "$2" 2>/dev/null || { echo "$log" >&2; fail "the node ended while it started; its log stands above"; }
+        if ((SECONDS > deadline)); then
+            kill -KILL "$2"
+            echo "$log" >&2
+            fail "the node had not started after $PATIENCE_S s and was ended; its log stands above"
+        fi
         sleep 0.05
     done
 }

@@ -14,6 +14,9 @@ pub(crate) const ROOT: &str = "pointsman-system";
 /// Starting Python in a pod of a busy machine, or a container, takes seconds and not milliseconds.
 pub(crate) const PATIENT: std::time::Duration = std::time::Duration::from_secs(180);
 
+/// More than any command's own `--timeout`: a story may fail, and must not hang.
+const TOO_LONG: std::time::Duration = std::time::Duration::from_secs(240);
+
 static OPERATOR: RwLock<()> = RwLock::const_new(());
 
 /// The node, with the operator in it left alone (`beside`) or taken away by this story (`alone`); else the test is skipped.
@@ -179,7 +182,8 @@ async fn run(mut command: Command, input: &str) -> anyhow::Result<String> {
     // A program that ends before it has read everything says why by itself.
     let _ = stdin.write_all(input.as_bytes()).await;
     drop(stdin);
-    let output = child.wait_with_output().await?;
+    let output = tokio::time::timeout(TOO_LONG, child.wait_with_output());
+    let output = output.await.with_context(|| format!("it had not ended after {TOO_LONG:?}"))??;
     let said = String::from_utf8_lossy(&output.stderr);
     if !output.status.success() {
         bail!("{}{}", String::from_utf8_lossy(&output.stdout), said.trim_end());
