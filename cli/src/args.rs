@@ -113,7 +113,7 @@ pub(crate) struct Train {
     pub(crate) name: String,
     /// Which one of that name it is
     #[arg(long = "model-version", default_value = "1", value_name = "VERSION")]
-    pub(crate) version: String,
+    pub(crate) model_version: String,
     /// The licence of its weights, as an SPDX expression
     #[arg(long, default_value = "LicenseRef-Private", value_name = "SPDX")]
     pub(crate) licence: String,

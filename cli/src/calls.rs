@@ -8,6 +8,8 @@ use std::path::Path;
 use pointsman_sidecar::{CallRow, CallStore, StoreError};
 use redb::{Database, Durability, ReadableDatabase, ReadableTable, ReadableTableMetadata, TableDefinition};
 
+use crate::store;
+
 const CALLS: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("calls");
 /// Completion ids to request ids.
 const COMPLETIONS: TableDefinition<'_, &str, &str> = TableDefinition::new("completions");
@@ -24,11 +26,11 @@ pub(crate) struct Calls {
 impl Calls {
     /// Opens the store in a folder that exists.
     pub(crate) fn open(folder: &Path) -> Result<Self, StoreError> {
-        let database = Database::create(folder.join(FILE))?;
-        let write = database.begin_write()?;
-        write.open_table(CALLS)?;
-        write.open_table(COMPLETIONS)?;
-        write.commit()?;
+        let database = store::open(folder, FILE, |write| {
+            write.open_table(CALLS)?;
+            write.open_table(COMPLETIONS)?;
+            Ok(())
+        })?;
         Ok(Self { database })
     }
 

@@ -7,12 +7,13 @@
 //! One process at a time holds a ledger, and a lock beside it for as long as it lives.
 
 use std::fs::{self, File, TryLockError};
-use std::io;
 use std::path::Path;
 
 use pointsman_core::snapshot::LimitKey;
 use pointsman_sidecar::{OpenedWindow, RightsStore, StoreError};
 use redb::{Database, ReadableDatabase, ReadableTable, TableDefinition};
+
+use crate::store;
 
 /// `namespace/budget/limit window` to (granted, spent, burned).
 const WINDOWS: TableDefinition<'_, &str, (u64, u64, u64)> = TableDefinition::new("windows");
@@ -39,11 +40,11 @@ impl Ledger {
     pub(crate) fn open(folder: &Path) -> Result<Self, StoreError> {
         fs::create_dir_all(folder)?;
         let lock = lock(folder)?;
-        let file = folder.join("ledger.redb");
-        if !file.try_exists()? {
-            create(folder, &file)?;
-        }
-        Ok(Self { database: Database::open(file)?, _lock: lock })
+        let database = store::open(folder, "ledger.redb", |write| {
+            write.open_table(WINDOWS)?;
+            Ok(())
+        })?;
+        Ok(Self { database, _lock: lock })
     }
 
     fn row(&self, key: &str) -> Result<Row, StoreError> {
@@ -100,23 +101,6 @@ fn lock(folder: &Path) -> Result<File, StoreError> {
         }
         Err(TryLockError::Error(error)) => Err(error.into()),
     }
-}
-
-/// Makes an empty ledger. It gets its name when it is whole: of a file that was half made when its process died, nobody
-/// could ever open the rest.
-fn create(folder: &Path, file: &Path) -> Result<(), StoreError> {
-    let beside = folder.join("ledger.redb.new");
-    match fs::remove_file(&beside) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error.into()),
-        Ok(()) | Err(_) => {}
-    }
-    let database = Database::create(&beside)?;
-    let write = database.begin_write()?;
-    write.open_table(WINDOWS)?;
-    write.commit()?;
-    drop(database);
-    fs::rename(&beside, file)?;
-    Ok(File::open(folder)?.sync_all()?)
 }
 
 /// Windows are named by their start, so that a limit's rows sort by time.

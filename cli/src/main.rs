@@ -19,6 +19,7 @@ mod scorer_folder;
 mod sidecar;
 mod simulated;
 mod stop;
+mod store;
 mod train;
 mod world;
 

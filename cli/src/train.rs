@@ -140,7 +140,7 @@ fn about(
     });
     About {
         name: args.name.clone(),
-        version: args.version.clone(),
+        version: args.model_version.clone(),
         licence: args.licence.clone(),
         by: concat!("pointsman train ", env!("CARGO_PKG_VERSION")).to_owned(),
         from: from.collect(),

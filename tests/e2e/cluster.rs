@@ -30,7 +30,8 @@ impl Cluster {
         let api = control_plane::start().await?;
         let manifests = Path::new(env!("CARGO_MANIFEST_DIR")).join("../manifests");
         api.create_namespace_named(ROOT).await?;
-        api.apply_crds(&manifests).await?;
+        api.apply_crds(&manifests.join("crds")).await?;
+        api.apply_path(&manifests.join("rbac")).await?;
         let folder = tempfile::tempdir()?;
         let grpc = format!("127.0.0.1:{}", free_port()?);
         let operator = start_operator(&api, &grpc).await?;

@@ -40,7 +40,9 @@ async fn the_explanation_is_the_decision_that_a_running_one_makes() -> anyhow::R
     let said =
         run(&["explain", "-f", &folder.to_string_lossy(), "-o", "json", "--max-tokens", "60", prompt], &[])?;
     let mut offline: Value = serde_json::from_str(&said.stdout)?;
-    let mut online = gateway.client.post("/v1/route", ask("auto", prompt).to_string()).await?.json()?;
+    let mut question = ask("auto", prompt);
+    question["seed"] = 0.into();
+    let mut online = gateway.client.post("/v1/route", question.to_string()).await?.json()?;
     for decision in [&mut offline, &mut online] {
         decision.as_object_mut().map(|fields| fields.remove("processing_ms"));
     }

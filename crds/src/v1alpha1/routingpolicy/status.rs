@@ -128,12 +128,12 @@ pub struct DataPlaneStatus {
     #[schemars(range(min = 0))]
     pub silent: i32,
 
-    /// Of them, pods that had a call refused since their sidecar started.
+    /// Of them, pods that had a call refused since their sidecar started. Default: 0.
     #[serde(default)]
     #[schemars(range(min = 0))]
     pub refused: i32,
 
-    /// Of them, pods whose sidecar comes from older settings of the operator; a restart renews it.
+    /// Of them, pods whose sidecar comes from older settings of the operator; a restart renews it. Default: 0.
     #[serde(default)]
     #[schemars(range(min = 0))]
     pub sidecars_outdated: i32,
