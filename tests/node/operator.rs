@@ -48,6 +48,7 @@ async fn calls_go_on_while_the_operator_is_away_for_two_minutes_and_are_counted_
 async fn the_release_is_uninstalled_and_installed_again_under_running_pods() -> anyhow::Result<()> {
     let node = node!(alone);
     let stage = Stage::set(&node, "uninstall").await?;
+    stage.only("gpt-5-nano").await?;
     stage.app("app").await?;
     stage.ask("app", "auto").await?;
     let values = node.helm(&["get", "values", "pointsman", "-n", ROOT, "-o", "yaml"]).await?;
@@ -77,9 +78,7 @@ async fn the_release_is_uninstalled_and_installed_again_under_running_pods() -> 
     assert_eq!(stage.ask("app", "auto").await?, served);
 
     // The pods that ran all the time obey the new operator, and what they used meanwhile is counted.
-    stage
-        .kubectl(&["patch", "rpol", "default", "--type=merge", "-p", r#"{"spec":{"objective":"Quality"}}"#])
-        .await?;
+    stage.only("gpt-5").await?;
     wait_for("an edit reaches the running pod", PATIENT, || async {
         Ok((stage.ask("app", "auto").await? == "gpt-5").then_some(()))
     })

@@ -63,6 +63,7 @@ async fn an_init_container_can_call_a_model() -> anyhow::Result<()> {
 async fn a_sidecar_that_is_killed_comes_back_and_serves_without_the_operator() -> anyhow::Result<()> {
     let node = node!(alone);
     let stage = Stage::set(&node, "killed").await?;
+    stage.only("gpt-5-nano").await?;
     stage.app("app").await?;
     let model = stage.ask("app", "auto").await?;
     node.operator_away().await?;

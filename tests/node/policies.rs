@@ -9,6 +9,7 @@ use crate::stage::Stage;
 async fn a_bad_policy_is_refused_or_not_accepted_and_the_old_one_serves_on() -> anyhow::Result<()> {
     let node = node!(alone);
     let stage = Stage::set(&node, "bad-policy").await?;
+    stage.only("gpt-5-nano").await?;
     stage.app("app").await?;
     let before = stage.ask("app", "auto").await?;
 
@@ -25,7 +26,7 @@ async fn a_bad_policy_is_refused_or_not_accepted_and_the_old_one_serves_on() -> 
     assert!(said.contains("spec.objective") && said.contains("Quality"), "{said}");
 
     // What it cannot see becomes a condition; the edit as a whole is not obeyed.
-    let bad = r#"{"spec":{"objective":"Quality","rules":[{"name":"bad","matches":[{"text":{"regex":"(card"}}],
+    let bad = r#"{"spec":{"candidates":[{"model":"gpt-5"}],"rules":[{"name":"bad","matches":[{"text":{"regex":"(card"}}],
         "action":{"type":"Reject","reject":{"message":"no"}}}]}}"#;
     stage.kubectl(&["patch", "rpol", "default", "--type=merge", "-p", bad]).await?;
     stage.kubectl(&["wait", "--for=condition=Accepted=False", "rpol/default", "--timeout=60s"]).await?;

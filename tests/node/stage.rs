@@ -76,6 +76,12 @@ impl<'a> Stage<'a> {
         self.node.value(&self.name, object, path).await
     }
 
+    /// Edits the policy so that exactly one model can answer, whatever the sidecar thinks of the prompt and has learned.
+    pub(crate) async fn only(&self, model: &str) -> anyhow::Result<()> {
+        let edit = serde_json::json!({"spec": {"candidates": [{"model": model}]}}).to_string();
+        self.kubectl(&["patch", "rpol", "default", "--type=merge", "-p", &edit]).await.map(drop)
+    }
+
     /// An application that waits to be asked; 2/2.
     pub(crate) async fn app(&self, name: &str) -> anyhow::Result<()> {
         self.apply(&deployment(name, 1, IDLE)).await?;
