@@ -59,7 +59,9 @@ sweep() {
     local folder name
     for folder in "$CACHE"/clusters/e2e-[0-9]*; do
         name="${folder##*/}"
-        [[ ! -d "$folder" || -d "/proc/${name#e2e-}" ]] || CLUSTER="$name" scripts/cluster/down.sh || true
+        # A process that nobody has buried yet has a folder in /proc and no command line.
+        [[ ! -d "$folder" ]] || grep -qaF e2e.sh "/proc/${name#e2e-}/cmdline" 2>/dev/null \
+            || CLUSTER="$name" scripts/cluster/down.sh || true
     done
 }
 
