@@ -87,9 +87,9 @@ def honest_words(facts):
     else:
         earned = "That is within chance of a fixed split: in this run the choice of model by question earned nothing that can be told from luck."
     yield (
-        f"{earned} This policy knows what each model is like on average (priors from other questions) and what a question "
-        "costs, not what it asks: the strongest model goes to the questions where it costs least. What earns here is the "
-        "budget that holds and the outage that nobody noticed."
+        f"{earned} The scorer was trained on other questions of the same kinds and has never seen these; a thousand calls "
+        "show a gain of a point or two only now and then. The budget that holds and the outage that nobody noticed are "
+        "there in every run."
     )
     yield (
         "Right or wrong and answer lengths are those of the real models (MMLU-Pro), prices their approximate 2024 list "
