@@ -5,14 +5,22 @@
 //! control thread; the data thread only hands them over.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
 
+use jiff::Timestamp;
+use pointsman_core::account::Charge;
+use pointsman_core::decide::Decision;
+use pointsman_core::snapshot::Snapshot;
 use pointsman_models::scorer::folder::hex;
 use serde::{Deserialize, Serialize};
 use tokio::sync::{mpsc, oneshot};
 
 use crate::control::Command;
 use crate::records::Record;
+use crate::request_id::RequestId;
 use crate::rights::StoreError;
+use crate::scoring::Scored;
 
 /// Rows wait here for the control thread; when it is full, further rows are dropped and calls go on.
 const ROWS_AT_MOST: usize = 4096;
@@ -70,17 +78,31 @@ pub trait CallStore: Send {
     fn feedback(&mut self, id: &str, score: f64) -> Result<bool, StoreError>;
 }
 
+/// What the data thread hands over of a call: only what it has at hand. The control thread puts it into words.
+struct Filed {
+    id: RequestId,
+    completion: Option<Box<str>>,
+    at: Timestamp,
+    snapshot: Arc<Snapshot>,
+    policy: usize,
+    decision: Decision,
+    scored: Scored,
+    served: Option<usize>,
+    charged: Charge,
+    took: Duration,
+}
+
 /// The data thread's side.
 #[derive(Clone)]
 pub(crate) struct Desk {
-    rows: Option<mpsc::Sender<CallRow>>,
+    rows: Option<mpsc::Sender<Box<Filed>>>,
     commands: mpsc::WeakSender<Command>,
 }
 
 /// The control thread's side.
 pub(crate) struct Archive {
     store: Box<dyn CallStore>,
-    rows: mpsc::Receiver<CallRow>,
+    rows: mpsc::Receiver<Box<Filed>>,
 }
 
 /// Both sides.
@@ -98,9 +120,9 @@ impl Desk {
     pub(crate) fn file(&self, record: &Record) {
         let Some(rows) = &self.rows else { return };
         if let Ok(place) = rows.try_reserve()
-            && let Some(row) = row(record)
+            && let Some(filed) = filed(record)
         {
-            place.send(row);
+            place.send(Box::new(filed));
         }
     }
 
@@ -118,8 +140,8 @@ impl Archive {
     /// Keeps what was handed over since the last time.
     pub(crate) fn keep(&mut self) {
         let mut rows = Vec::new();
-        while let Ok(row) = self.rows.try_recv() {
-            rows.push(row);
+        while let Ok(filed) = self.rows.try_recv() {
+            rows.extend(row(&filed));
         }
         if rows.is_empty() {
             return;
@@ -136,19 +158,33 @@ impl Archive {
     }
 }
 
-fn row(record: &Record) -> Option<CallRow> {
-    let scored = record.scored.as_ref()?;
-    let decision = &record.decision;
-    let name = |target: usize| record.snapshot.targets[target].key.model.clone();
+fn filed(record: &Record) -> Option<Filed> {
+    Some(Filed {
+        id: record.id,
+        completion: record.completion.clone(),
+        at: record.at,
+        snapshot: record.snapshot.clone(),
+        policy: record.policy,
+        scored: record.scored.clone()?,
+        decision: (*record.decision).clone(),
+        served: record.served(),
+        charged: record.charged,
+        took: record.took,
+    })
+}
+
+fn row(filed: &Filed) -> Option<CallRow> {
+    let Filed { decision, scored, snapshot, .. } = filed;
+    let name = |target: usize| snapshot.targets[target].key.model.clone();
     let extractor = &scored.model.manifest().extractor;
     let rows = || decision.considered.iter();
     Some(CallRow {
-        id: record.id.to_string(),
-        completion_id: record.completion.as_deref().map(str::to_owned),
-        time: record.at.to_string(),
-        policy: record.snapshot.policies[record.policy].name.to_string(),
+        id: filed.id.to_string(),
+        completion_id: filed.completion.as_deref().map(str::to_owned),
+        time: filed.at.to_string(),
+        policy: snapshot.policies[filed.policy].name.to_string(),
         picked: name(decision.picked()?.target),
-        served: record.served().map(|candidate| name(decision.considered[candidate].target)),
+        served: filed.served.map(|candidate| name(decision.considered[candidate].target)),
         propensity: decision.propensity,
         routing_model: scored.model.hash().to_string(),
         extractor: extractor.name.clone(),
@@ -156,10 +192,10 @@ fn row(record: &Record) -> Option<CallRow> {
         features: hex(&scored.prediction.features.to_bytes()),
         scores: rows().map(|row| (name(row.target), row.quality)).collect(),
         expected_cost_nano: rows().filter_map(|row| Some((name(row.target), row.expected_cost?.0))).collect(),
-        cost_nano: record.charged.cost.0,
-        input_tokens: record.charged.usage.input,
-        output_tokens: record.charged.usage.output,
-        latency_ms: u64::try_from(record.took.as_millis()).unwrap_or(u64::MAX),
+        cost_nano: filed.charged.cost.0,
+        input_tokens: filed.charged.usage.input,
+        output_tokens: filed.charged.usage.output,
+        latency_ms: u64::try_from(filed.took.as_millis()).unwrap_or(u64::MAX),
         feedback: None,
     })
 }

@@ -55,6 +55,17 @@ pub(crate) struct Lease {
     pool: Rc<Pool>,
 }
 
+/// How far a request has come.
+pub(crate) enum Progress {
+    /// A connection is being made; nothing has left yet.
+    Dialling {
+        /// When that ends at the latest.
+        until: Instant,
+    },
+    /// There is a connection: from here on bytes may leave.
+    Connected(Instant),
+}
+
 /// Why no answer came.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum SendError {
@@ -85,26 +96,26 @@ impl Pool {
     }
 
     /// Sends a request and returns the head of the answer. `connect` bounds resolving, connecting and TLS together;
-    /// `on_connected` is told from when on the answer is waited for.
+    /// `on_progress` is told from when on the answer is waited for.
     pub(crate) async fn send(
         self: &Rc<Self>,
         mut request: Request<Pieces>,
         connect: Duration,
         now: Instant,
-        on_connected: impl Fn(Instant),
+        on_progress: impl Fn(Progress),
     ) -> Result<(Response<Incoming>, Lease), SendError> {
         loop {
             let (mut sender, fresh) = match self.take_idle(now) {
                 Some(idle) => {
-                    on_connected(now);
+                    on_progress(Progress::Connected(now));
                     (idle, false)
                 }
                 None => {
                     // Dialling has a limit of its own. It is boxed because it is rare and large: every call would
                     // carry the room for it.
-                    on_connected(now + connect);
+                    on_progress(Progress::Dialling { until: now + connect });
                     let sender = Box::pin(self.dialer.dial(&self.origin, connect)).await?;
-                    on_connected(Instant::now());
+                    on_progress(Progress::Connected(Instant::now()));
                     (sender, true)
                 }
             };

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use pointsman_config::entry::Entry;
 use pointsman_core::snapshot::LimitKey;
-use pointsman_sidecar::{Config, OpenedWindow, RightsStore, Sidecar, StoreError, Update};
+use pointsman_sidecar::{Config, Handle, OpenedWindow, RightsStore, Sidecar, StoreError, Update};
 use serde_json::json;
 use tokio::io::AsyncWriteExt;
 use tokio::net::{TcpListener, TcpStream};
@@ -35,13 +35,13 @@ impl RightsStore for Books {
     }
 }
 
-fn entries(port: u16) -> Vec<Entry> {
+fn entries(port: u16, tls: bool) -> Vec<Entry> {
     let name = |name: &str| json!({"namespace": "default", "name": name});
     let provider = json!({"Provider": {
         "providerType": "OpenAICompatible", "outputCapField": "MaxTokens",
-        "upstream": {"type": "Http", "tls": false, "host": "127.0.0.1", "port": port, "basePath": "/v1",
+        "upstream": {"type": "Http", "tls": tls, "host": "127.0.0.1", "port": port, "basePath": "/v1",
                      "allowPrivate": true},
-        "timeouts": {"connect": 2000, "firstToken": 60000, "idle": 30000, "total": 600000},
+        "timeouts": {"connect": 60000, "firstToken": 60000, "idle": 30000, "total": 600000},
         "circuitBreaker": {"consecutiveErrors": 5, "openFor": 1000},
         "models": [{"name": "m", "providerModel": "m", "maxOutputTokens": 100,
                     "capabilities": {"chat": true},
@@ -66,30 +66,58 @@ fn entries(port: u16) -> Vec<Entry> {
     all.map(|entry| serde_json::from_value(entry).unwrap()).into()
 }
 
+/// A sidecar before a provider, and a call of somebody on its way there.
+struct Scene {
+    handle: Handle,
+    books: Books,
+    caller: TcpStream,
+    provider: TcpListener,
+}
+
+impl Scene {
+    async fn start(tls: bool) -> Self {
+        let provider = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let books = Books::default();
+        let config = Config { rights: Some(Box::new(books.clone())), ..Config::default() };
+        let handle = Sidecar::start(config).unwrap();
+        let port = provider.local_addr().unwrap().port();
+        let update = Update { entries: entries(port, tls), credentials: Vec::new() };
+        assert_eq!(handle.apply(update).await.problems, []);
+        let mut caller = TcpStream::connect(handle.data_addrs()[0]).await.unwrap();
+        let body = r#"{"model":"auto","messages":[{"role":"user","content":"hi"}]}"#;
+        let request = format!(
+            "POST /v1/chat/completions HTTP/1.1\r\nhost: x\r\ncontent-length: {}\r\n\r\n{body}",
+            body.len()
+        );
+        caller.write_all(request.as_bytes()).await.unwrap();
+        Self { handle, books, caller, provider }
+    }
+
+    /// What the closed books say.
+    async fn spent(self) -> u64 {
+        self.handle.shutdown(Duration::from_millis(1)).await;
+        self.books.0.lock().unwrap()["day"]
+    }
+}
+
 #[tokio::test]
 async fn a_call_that_the_stop_cuts_off_is_in_the_closed_books() {
-    let provider = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let books = Books::default();
-    let config = Config { rights: Some(Box::new(books.clone())), ..Config::default() };
-    let handle = Sidecar::start(config).unwrap();
-    let port = provider.local_addr().unwrap().port();
-    let applied = handle.apply(Update { entries: entries(port), credentials: Vec::new() }).await;
-    assert_eq!(applied.problems, []);
-
-    let mut caller = TcpStream::connect(handle.data_addrs()[0]).await.unwrap();
-    let body = r#"{"model":"auto","messages":[{"role":"user","content":"hi"}]}"#;
-    let request = format!(
-        "POST /v1/chat/completions HTTP/1.1\r\nhost: x\r\ncontent-length: {}\r\n\r\n{body}",
-        body.len()
-    );
-    caller.write_all(request.as_bytes()).await.unwrap();
+    let scene = Scene::start(false).await;
     // The provider has the request and says nothing.
-    let (upstream, _) = provider.accept().await.unwrap();
+    let (upstream, _) = scene.provider.accept().await.unwrap();
     upstream.readable().await.unwrap();
-    assert_eq!(handle.budgets_report().await[0].spent, 0);
-
-    handle.shutdown(Duration::from_millis(1)).await;
+    assert_eq!(scene.handle.budgets_report().await[0].spent, 0);
     // Nobody knows what the provider has done: the worst case is charged.
-    let spent = books.0.lock().unwrap()["day"];
+    let spent = scene.spent().await;
     assert!(spent >= 100_000, "{spent}");
+}
+
+#[tokio::test]
+async fn a_caller_who_leaves_while_the_connection_is_made_is_charged_nothing() {
+    let mut scene = Scene::start(true).await;
+    // The provider has a greeting and does not return it: no request can have left.
+    let (upstream, _) = scene.provider.accept().await.unwrap();
+    upstream.readable().await.unwrap();
+    scene.caller.shutdown().await.unwrap();
+    assert_eq!(scene.spent().await, 0);
 }

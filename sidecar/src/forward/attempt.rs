@@ -17,7 +17,7 @@ use super::call::Call;
 use super::request;
 use crate::deadline::Deadline;
 use crate::plane::{Key, ProviderPart};
-use crate::pool::{Lease, SendError};
+use crate::pool::{Lease, Progress, SendError};
 
 /// A successful head, its body still to come.
 pub(super) struct Answer {
@@ -73,14 +73,24 @@ pub(super) async fn send(
     let since = Instant::now();
     let planned = limits(call, provider, since);
     let connected = Cell::new(since);
-    let on_connected = |at: Instant| {
-        connected.set(at);
-        deadline.set(planned.first_after(at));
-    };
     call.sent(since);
-    // Pinned here, because it holds the whole request: passed by value it would be copied twice more.
-    let sending = pin!(pool.send(upstream, provider.timeouts.connect, since, on_connected));
-    let sent = deadline.guard(sending).await;
+    let sent = {
+        let call = &*call;
+        let on_progress = |progress: Progress| {
+            let at = match progress {
+                Progress::Dialling { until } => until,
+                Progress::Connected(at) => {
+                    call.connected();
+                    at
+                }
+            };
+            connected.set(at);
+            deadline.set(planned.first_after(at));
+        };
+        // Pinned here, because it holds the whole request: passed by value it would be copied twice more.
+        let sending = pin!(pool.send(upstream, provider.timeouts.connect, since, on_progress));
+        deadline.guard(sending).await
+    };
     let arrived = Instant::now();
     let limits = Limits { first: planned.first_after(connected.get()), ..planned };
     call.waited += arrived - since;

@@ -3,6 +3,7 @@
 //! hyper drops the future of a request when its caller leaves, so nothing after an await is sure to run. Whatever must
 //! happen at the end happens in [`Call::end`], and `Drop` calls it where nobody else has.
 
+use std::cell::Cell;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
@@ -71,8 +72,10 @@ pub(super) struct Asked {
 struct Flight {
     candidate: usize,
     reservation: Reservation,
-    /// Set when bytes may have left.
+    /// Set when it is on its way: a connection is taken or made for it.
     sent: Option<Instant>,
+    /// Whether there is a connection, so that bytes may have left.
+    connected: Cell<bool>,
     /// From there to the first content, of streams.
     first: Option<Duration>,
 }
@@ -187,10 +190,18 @@ impl Call {
 
     /// An attempt holds its rights and is about to be sent.
     pub(super) fn take_off(&mut self, candidate: usize, reservation: Reservation) {
-        self.flight = Some(Flight { candidate, reservation, sent: None, first: None });
+        self.flight =
+            Some(Flight { candidate, reservation, sent: None, connected: Cell::new(false), first: None });
     }
 
     /// From here on bytes may leave.
+    pub(super) fn connected(&self) {
+        if let Some(flight) = &self.flight {
+            flight.connected.set(true);
+        }
+    }
+
+    /// From here on the target has one more on its hands.
     pub(super) fn sent(&mut self, now: Instant) {
         let Some(flight) = &mut self.flight else { return };
         flight.sent = Some(now);
@@ -222,7 +233,9 @@ impl Call {
 
     /// The attempt is over: its rights are settled, once, and its target's health is told.
     pub(super) fn land(&mut self, settlement: Settlement, end: TriedEnd, signal: Signal, now: Instant) {
-        let Some(Flight { candidate, reservation, sent, first }) = self.flight.take() else { return };
+        let Some(Flight { candidate, reservation, sent, connected: _, first }) = self.flight.take() else {
+            return;
+        };
         let target = self.target(candidate);
         let model = &self.plane.snapshot.targets[target].model;
         let charge = settle(reservation, model.prices.as_ref(), settlement);
@@ -365,7 +378,7 @@ impl Drop for Call {
         }
         let now = Instant::now();
         if let Some(flight) = &self.flight {
-            let settlement = if flight.sent.is_some() { Settlement::Abandoned } else { Settlement::NotSent };
+            let settlement = if flight.connected.get() { Settlement::Abandoned } else { Settlement::NotSent };
             self.land(settlement, TriedEnd::ClientGone, Signal::Neutral, now);
         }
         self.end(End::ClientGone, now);
