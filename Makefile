@@ -1,8 +1,7 @@
 IMAGES = $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/pointsman/images
 
 .DEFAULT_GOAL := help
-.PHONY: help demo run test check bench manifests cluster cluster-down images install e2e
-.PHONY: help demo run test check bench quality manifests
+.PHONY: help demo run test check bench quality manifests cluster cluster-down images install e2e
 
 help: ## List the targets
 	@sed -n 's/^\([a-z0-9-]*\): ## \(.*\)/make \1|\2/p' $(MAKEFILE_LIST) | awk -F'|' '{ printf "%-16s %s\n", $$1, $$2 }'
