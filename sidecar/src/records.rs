@@ -3,7 +3,6 @@
 mod render;
 
 use std::collections::VecDeque;
-use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -30,10 +29,10 @@ pub(crate) struct Record {
     pub(crate) at: Timestamp,
     pub(crate) snapshot: Arc<Snapshot>,
     pub(crate) policy: usize,
-    pub(crate) asked: String,
+    pub(crate) asked: Arc<str>,
     pub(crate) stream: bool,
     pub(crate) input_tokens: u64,
-    pub(crate) decision: Rc<Decision>,
+    pub(crate) decision: Arc<Decision>,
     /// What a routing model said of the text, where one was asked.
     pub(crate) scored: Option<Scored>,
     /// The id that the provider gave its answer.

@@ -6,6 +6,7 @@ mod requirement;
 mod resolve;
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use pointsman_config::budget::{BudgetConfig, LimitConfig};
 use pointsman_config::entry::{Key, Name};
@@ -127,7 +128,7 @@ pub struct Snapshot {
     pub budgets: Vec<Budget>,
     /// The limits of all budgets, budget by budget.
     pub limits: Vec<Limit>,
-    virtual_models: BTreeMap<String, usize>,
+    virtual_models: BTreeMap<Arc<str>, usize>,
 }
 
 /// A provider.

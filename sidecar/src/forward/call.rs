@@ -39,7 +39,7 @@ pub(crate) struct Call {
     pub(super) plane: Arc<Plane>,
     pub(super) id: RequestId,
     pub(super) policy: usize,
-    pub(super) decision: Rc<Decision>,
+    pub(super) decision: Arc<Decision>,
     scored: Option<Scored>,
     /// The id that the provider gave its answer.
     pub(super) completion: Option<Box<str>>,
@@ -60,7 +60,7 @@ pub(crate) struct Call {
 
 /// What the caller asked for, as far as it matters after the decision.
 pub(super) struct Asked {
-    pub(super) model: String,
+    pub(super) model: Arc<str>,
     pub(super) stream: bool,
     pub(super) include_usage: bool,
     pub(super) annotate: bool,
@@ -120,7 +120,7 @@ impl Call {
         decided: Decided,
         began: Instant,
     ) -> Self {
-        let Decided { policy, decision, scored, addressed } = decided;
+        let Decided { policy, model, decision, scored, addressed } = decided;
         data.shared.in_flight.fetch_add(1, Relaxed);
         let now = Instant::now();
         data.shared.telemetry.decisions.observe((now - began).as_secs_f64());
@@ -131,7 +131,7 @@ impl Call {
         }
         steer(&plane.policies[policy].live, &decision);
         let asked = Asked {
-            model: chat.model().into_owned(),
+            model,
             stream: chat.stream(),
             include_usage: chat.include_usage(),
             annotate: config.annotate == Annotate::Body || wants_cost,
@@ -144,7 +144,7 @@ impl Call {
             plane,
             id,
             policy,
-            decision: Rc::new(decision),
+            decision: Arc::new(decision),
             scored,
             completion: None,
             trail: Trail::default(),
@@ -348,7 +348,7 @@ impl Call {
             at: self.data.shared.clock.wall(),
             snapshot: self.plane.snapshot.clone(),
             policy: self.policy,
-            asked: std::mem::take(&mut self.asked.model),
+            asked: self.asked.model.clone(),
             stream: self.asked.stream,
             input_tokens: self.asked.input_tokens,
             decision: self.decision.clone(),

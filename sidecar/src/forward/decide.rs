@@ -27,6 +27,8 @@ use crate::scoring::Scored;
 /// A decision and the policy that made it.
 pub(crate) struct Decided {
     pub(crate) policy: usize,
+    /// The model as the caller named it.
+    pub(crate) model: Arc<str>,
     pub(crate) decision: Decision,
     /// What a routing model said of the text, where one was asked.
     pub(crate) scored: Option<Scored>,
@@ -97,7 +99,7 @@ pub(crate) fn decide(
         }
     };
     let decision = observe(&facts, &view, decision);
-    Ok(Decided { policy: route.policy, decision, scored, addressed })
+    Ok(Decided { policy: route.policy, model: route.model, decision, scored, addressed })
 }
 
 /// Asked once, because looking for each of our headers by name costs more, and hardly any call has one.

@@ -20,7 +20,7 @@ impl Record {
         let record = json!({
             "id": self.id.as_str(),
             "time": self.at.to_string(),
-            "requested_model": self.asked,
+            "requested_model": &*self.asked,
             "stream": self.stream,
             "input_tokens_estimate": self.input_tokens,
             "status": end(self.end),

@@ -2,7 +2,6 @@
 
 use pointsman_config::money::Nano;
 use pointsman_config::policy::{Mode, Objective, Optimizer};
-use smallvec::SmallVec;
 
 use super::decision::{Considered, Decision, Need, Outcome, PickReason, Reason, Refusal, Verdict};
 use super::rules::{self, Fitting, Ruling};
@@ -21,8 +20,8 @@ pub enum Admit {
     Score(Admitted),
 }
 
-/// The candidates of one call.
-pub(super) type Rows = SmallVec<[Considered; 4]>;
+/// The candidates of one call. On the heap: they go through every step, and are large.
+pub(super) type Rows = Vec<Considered>;
 
 /// A call that needs a choice.
 #[derive(Debug)]

@@ -99,8 +99,16 @@ fn aim(v: &View<'_>, objective: pointsman_config::policy::Objective, optimizer: 
 
 /// The best order of the candidates of `among`; none where the bounds leave nobody, and an empty one where no figure is a
 /// number.
-fn solve(v: &View<'_>, scores: &Scores<'_>, aim: &Aim, rows: &mut Rows, among: CandMask) -> Option<Plan> {
-    let (all, ranking) = rank(v, scores, aim, rows, among)?;
+fn solve(
+    v: &View<'_>,
+    scores: &Scores<'_>,
+    aim: &Aim,
+    rows: &mut [Considered],
+    among: CandMask,
+) -> Option<Plan> {
+    let within = within(v, aim, rows, among)?;
+    let mut all = contenders(v, rows, within, &aim.bounds);
+    let ranking = aim.rank(v, scores, &mut all, v.draws[0])?;
     for candidate in all.iter().flat_map(|c| c.mask.iter().map(|i| (i, c.score))) {
         rows[candidate.0].score = candidate.1;
     }
@@ -111,20 +119,10 @@ fn solve(v: &View<'_>, scores: &Scores<'_>, aim: &Aim, rows: &mut Rows, among: C
     Some(plan(v, rows, &all, &ranking))
 }
 
-fn rank(
-    v: &View<'_>,
-    scores: &Scores<'_>,
-    aim: &Aim,
-    rows: &[Considered],
-    among: CandMask,
-) -> Option<(Contenders, Ranking)> {
+/// The candidates that the bounds allow; none where they allow nobody.
+fn within(v: &View<'_>, aim: &Aim, rows: &[Considered], among: CandMask) -> Option<CandMask> {
     let within = if aim.mixes() { among } else { aim.bounds.within(v, rows, among) };
-    if within.is_empty() {
-        return None;
-    }
-    let mut all = contenders(v, rows, within, &aim.bounds);
-    let ranking = aim.rank(v, scores, &mut all, v.draws[0])?;
-    Some((all, ranking))
+    (!within.is_empty()).then_some(within)
 }
 
 /// Puts the providers of each model in order; only those of the pick take turns and are drawn.
@@ -173,7 +171,7 @@ fn by_cost(rows: &[Considered], live: CandMask) -> SmallVec<[usize; 4]> {
     order
 }
 
-fn take_scores(rows: &mut Rows, scores: &Scores<'_>) {
+fn take_scores(rows: &mut [Considered], scores: &Scores<'_>) {
     if scores.candidates.is_empty() {
         return;
     }
@@ -218,7 +216,9 @@ fn money_decided(v: &View<'_>, scores: &Scores<'_>, aim: &Aim, rows: &[Considere
     let wider = (0..rows.len())
         .filter(|i| by_budget(&rows[*i]) || rows[*i].verdict == Verdict::Undecided)
         .fold(CandMask::default(), CandMask::with);
-    let Some((all, ranking)) = rank(v, scores, aim, rows, wider) else { return false };
+    let Some(wider) = within(v, aim, rows, wider) else { return false };
+    let mut all = contenders(v, rows, wider, &aim.bounds);
+    let Some(ranking) = aim.rank(v, scores, &mut all, v.draws[0]) else { return false };
     let best = ranking.order.first().map(|i| all[*i].lead);
     best != plan.order.first().map(|pick| v.policy.candidates[*pick].lead)
 }

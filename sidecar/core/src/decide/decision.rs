@@ -18,7 +18,7 @@ use crate::time::Millis;
 #[derive(Clone, Debug)]
 pub struct Decision {
     /// Every candidate of the policy, in its order.
-    pub considered: SmallVec<[Considered; 4]>,
+    pub considered: Vec<Considered>,
     /// The pick, or why there is none.
     pub outcome: Outcome,
     /// Probability with which the pick was drawn; 1 where nothing is drawn.
@@ -247,7 +247,7 @@ impl Decision {
     /// A refusal without a candidate, to be filled in.
     pub(super) fn blank(v: &View<'_>) -> Self {
         Self {
-            considered: SmallVec::new(),
+            considered: Vec::new(),
             outcome: Outcome::Refused(Refusal::NoCandidate),
             propensity: 1.0,
             plan: SmallVec::new(),

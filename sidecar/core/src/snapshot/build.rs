@@ -1,6 +1,7 @@
 //! Joins objects into a snapshot. Never fails: what does not fit together is left out and can be seen.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use pointsman_config::amount::Unit;
 use pointsman_config::budget::{BudgetConfig, BudgetSelector, Enforcement, OnExhausted};
@@ -228,11 +229,11 @@ fn pattern(m: &Match) -> Option<Pattern> {
 }
 
 /// Which policy answers for which virtual model; the operator has settled conflicts, else the first name wins.
-fn virtual_models(policies: &[Policy]) -> BTreeMap<String, usize> {
+fn virtual_models(policies: &[Policy]) -> BTreeMap<Arc<str>, usize> {
     let mut by_name = BTreeMap::new();
     for (i, policy) in policies.iter().enumerate() {
         for model in &policy.config.virtual_models {
-            by_name.entry(model.clone()).or_insert(i);
+            by_name.entry(model.as_str().into()).or_insert(i);
         }
     }
     by_name

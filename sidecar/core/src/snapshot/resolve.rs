@@ -1,5 +1,7 @@
 //! Resolves the model that a caller asked for: a virtual model, a candidate's name, an alias, or nothing we know.
 
+use std::sync::Arc;
+
 use pointsman_config::policy::{CallerOverride, Mode, Objective, RequestedModel};
 
 use super::{CandMask, Policy, Snapshot};
@@ -15,11 +17,13 @@ pub enum Asked {
 }
 
 /// Which policy answers, and for what.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Route {
     /// Index into [`Snapshot::policies`].
     pub policy: usize,
-    /// What was asked for.
+    /// The model as the caller named it.
+    pub model: Arc<str>,
+    /// What that means.
     pub asked: Asked,
     /// The objective that a suffix of the virtual model stands for.
     pub objective: Option<Objective>,
@@ -28,15 +32,15 @@ pub struct Route {
 impl Snapshot {
     /// Finds the policy that answers for `model`; none when the model is not offered here.
     pub fn route(&self, model: &str) -> Option<Route> {
-        if let Some(&policy) = self.virtual_models.get(model) {
-            return Some(Route { policy, asked: Asked::Virtual, objective: None });
+        if let Some((name, &policy)) = self.virtual_models.get_key_value(model) {
+            return Some(Route { policy, model: name.clone(), asked: Asked::Virtual, objective: None });
         }
         if let Some(route) = self.by_suffix(model) {
             return Some(route);
         }
         self.by_precedence().find_map(|policy| {
             let asked = self.policies[policy].asked_by_name(self, model)?;
-            Some(Route { policy, asked, objective: None })
+            Some(Route { policy, model: model.into(), asked, objective: None })
         })
     }
 
@@ -50,6 +54,7 @@ impl Snapshot {
         let is_candidate = !answers.candidates_of(self, model).is_empty();
         (allowed && !is_candidate).then_some(Route {
             policy,
+            model: model.into(),
             asked: Asked::Virtual,
             objective: Some(objective),
         })
@@ -57,7 +62,7 @@ impl Snapshot {
 
     /// The names that callers may ask for, virtual models first.
     pub fn offered(&self) -> Vec<&str> {
-        let mut names: Vec<&str> = self.virtual_models.keys().map(String::as_str).collect();
+        let mut names: Vec<&str> = self.virtual_models.keys().map(|name| &**name).collect();
         for policy in &self.policies {
             for name in policy.config.candidates.iter().map(|c| c.model.as_str()) {
                 if !names.contains(&name) {
