@@ -65,7 +65,6 @@ impl Body for Pieces {
 }
 
 /// The body of an answer.
-#[expect(clippy::large_enum_variant, reason = "a box for the usual variant would be an allocation per call")]
 pub(crate) enum Outgoing {
     /// All of it is here.
     Whole(Pieces),

@@ -67,7 +67,7 @@ async fn a_rolling_update_under_streaming_load_loses_no_answer() -> anyhow::Resu
         let last = said.lines().last().unwrap_or_default();
         assert!(last.starts_with("ended with") && last.ends_with(" and 0 lost"), "{pod}:\n{said}");
         assert_ne!(last, "ended with 0 whole and 0 lost", "{pod} streamed at all");
-        println!("{pod} {last}");
+        eprintln!("{pod} {last}");
     }
     stage.kubectl(&["scale", "deployment/stream", "--replicas=0"]).await?;
     stage.kubectl(&["wait", "--for=delete", "pod", "-l", "app=stream", "--timeout=120s"]).await?;

@@ -34,7 +34,7 @@ async fn the_shop_is_answered_and_an_edit_of_its_policy_restarts_nothing() -> an
         anyhow::ensure!(told && budget.contains("$5/Day"), "{policy}{budget}");
         let today = node.value("shop", "rpol/default", "{.status.summary.costToday}").await?;
         let spent = node.value("shop", "bgt/shop", "{.status.summary.spent}").await?;
-        Ok((today != "$0.00" && spent != "$0.00").then(|| println!("{policy}{budget}")))
+        Ok((today != "$0.00" && spent != "$0.00").then(|| eprintln!("{policy}{budget}")))
     })
     .await?;
 

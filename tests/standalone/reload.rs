@@ -97,7 +97,9 @@ async fn a_budget_that_is_broken_from_the_start_is_not_served_around() -> anyhow
             "apiVersion: pointsman.dev/v1alpha1\nkind: Budget\nmetadata: {{name: held}}\nspec: {{limits: {limits}}}\n"
         );
         world.write("held.yaml", &budget)?;
-        let failed = Gateway::start(&world).await.map(drop).unwrap_err();
+        let Err(failed) = Gateway::start(&world).await.map(drop) else {
+            anyhow::bail!("{limits} is held");
+        };
         assert!(format!("{failed:#}").contains("Budget default/held would not be held"), "{failed:#}");
     }
     Ok(())

@@ -23,8 +23,11 @@ fn lines(count: usize, helpful: bool) -> String {
         let (word, task) = if sum { ("sum add", "sums") } else { ("poem verse", "poems") };
         let filler = ["blue", "red", "seven", "tree"][i / 2 % 4];
         let luck = i % 10 == 9;
-        let small =
-            if helpful { sum != luck } else { pointsman_train::split::digest(&i.to_string())[0] % 2 == 0 };
+        let small = if helpful {
+            sum != luck
+        } else {
+            pointsman_train::split::digest(&i.to_string())[0].is_multiple_of(2)
+        };
         let small = u8::from(small);
         let outcomes =
             format!(r#""score": [1, {small}], "out_tokens": [100, 100], "cost": [0.0015, 0.00015]"#);

@@ -113,12 +113,12 @@ fn policies(plane: &Plane, pacing: &Pacing) -> Vec<PolicyState> {
         chosen: beside.live.chosen.load(Relaxed),
         window_id: pacing.window(&policy.name).unwrap_or_default().to_owned(),
         window_spent_nano: beside.live.spent.load(Relaxed),
-        sample: beside.live.sample().rows().map(sampled).collect(),
+        sample: beside.live.sample().rows().map(|row| sampled(row)).collect(),
     })
     .collect()
 }
 
-fn sampled(row: &Vec<Offer>) -> SampledCall {
+fn sampled(row: &[Offer]) -> SampledCall {
     SampledCall {
         quality: row.iter().map(|offer| offer.quality).collect(),
         cost_usd: row.iter().map(|offer| offer.cost).collect(),
