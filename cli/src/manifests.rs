@@ -11,8 +11,10 @@ mod read;
 mod schema;
 #[cfg(test)]
 mod tests;
+mod transition;
 mod typed;
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use serde_json::Value;
@@ -85,6 +87,26 @@ pub(crate) fn read_text(file: &Path, text: &str) -> Folder {
     read::file(file, text, &schema::Rules::shipped(), &mut folder);
     read::refuse_untyped(&mut folder);
     folder
+}
+
+/// Refuses the edits that the API server would refuse: what an object may not change once it is served.
+pub(crate) fn refuse_changes(folder: &mut Folder, served: &BTreeMap<String, Manifest>) {
+    let rules = schema::Rules::shipped();
+    let Folder { manifests, problems, .. } = folder;
+    manifests.retain(|manifest| {
+        let edited = served.get(&manifest.title()).filter(|old| old.object != manifest.object);
+        let findings = edited.map_or_else(Vec::new, |old| rules.changes(old, manifest));
+        problems.extend(findings.iter().map(|finding| Problem {
+            severity: Severity::Refused,
+            file: manifest.file.clone(),
+            place: manifest.locate(&finding.path),
+            object: Some(manifest.title()),
+            path: finding.path.clone(),
+            message: finding.message.clone(),
+            reason: None,
+        }));
+        findings.is_empty()
+    });
 }
 
 impl Manifest {

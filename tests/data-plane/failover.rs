@@ -217,6 +217,26 @@ async fn s13_refused_content_is_told_and_not_routed_around() -> Result<()> {
 }
 
 #[tokio::test]
+async fn s14_what_died_is_not_handed_on_to_be_continued() -> Result<()> {
+    let pair = Pair::plain().await?;
+    pair.primary.always("first", Fault::Cut(Point::Chunk(40)));
+    // A fallback that takes no answer that another model has begun.
+    let prefill = "The final message must not be an assistant message.";
+    pair.fallback.always("second", Fault::error(400, "invalid_request_error", "prefill", prefill));
+    let answer = call(pair.world.address, &streamed("auto")).await?;
+    assert!(answer.body.contains("\"code\":\"upstream_stream_cut\"") && !answer.body.contains("[DONE]"));
+    assert!(!answer.body.contains(prefill) && pair.asked() == (1, 0), "{}", answer.body);
+    // What is not passed on yet starts again, from the caller's own messages.
+    pair.primary.always("first", Fault::Cut(Point::Chunk(0)));
+    pair.fallback.always("second", Fault::None);
+    let answer = call(pair.world.address, &streamed("auto")).await?;
+    assert_eq!(answer.streamed_text(), sixty_words());
+    let asked = pair.fallback.requests()[0].json();
+    assert_eq!(asked["messages"], streamed("auto")["messages"], "nothing of the dead answer is in it");
+    Ok(())
+}
+
+#[tokio::test]
 async fn s15_a_primary_that_recovers_is_used_again() -> Result<()> {
     let quick = |objects: Objects| {
         objects.each(|provider| {

@@ -5,8 +5,8 @@ use std::collections::HashMap;
 use pointsman_models::did_you_mean;
 use serde_json::{Map, Value};
 
-use super::Manifest;
 use super::locate::Part;
+use super::{Manifest, transition};
 
 /// One broken rule.
 #[derive(Debug, PartialEq, Eq)]
@@ -43,6 +43,12 @@ impl Rules {
         self.schemas.contains_key(kind)
     }
 
+    /// Tells what an edit changed that must stay as it was.
+    pub(super) fn changes(&self, old: &Manifest, new: &Manifest) -> Vec<Finding> {
+        let schema = self.schemas.get(&new.kind);
+        schema.map_or_else(Vec::new, |schema| transition::broken(schema, &old.object, &new.object))
+    }
+
     /// Applies defaults to the object and tells every rule that it breaks.
     pub(super) fn apply(&self, manifest: &mut Manifest) -> Vec<Finding> {
         let mut found = Vec::new();
@@ -61,7 +67,7 @@ impl Rules {
         apply_defaults(spec_schema, spec);
         walk(spec_schema, spec, "spec", &mut found);
         if found.is_empty() {
-            found.extend(broken_cel(schema, &manifest.object));
+            found.extend(broken_cel(schema, &manifest.object, None));
         }
         found
     }
@@ -204,8 +210,9 @@ fn check_integer(schema: &Value, number: i64, say: &mut impl FnMut(String)) {
     }
 }
 
-fn broken_cel(schema: &Value, object: &Value) -> Vec<Finding> {
-    match kube_cel::Validator::new().validate(schema, object, None) {
+/// The rules in CEL that an object breaks, or the step to it from `old`.
+pub(super) fn broken_cel(schema: &Value, object: &Value, old: Option<&Value>) -> Vec<Finding> {
+    match kube_cel::Validator::new().validate(schema, object, old) {
         Ok(()) => Vec::new(),
         Err(errors) => errors.into_vec().into_iter().map(|e| Finding::new(e.field_path, e.message)).collect(),
     }

@@ -43,6 +43,7 @@ impl Serving {
             Source::Folder(path) => manifests::read(path)?,
             Source::Keys(keys) => manifests::read_text(&PathBuf::from("environment"), &keys.yaml),
         };
+        manifests::refuse_changes(&mut folder, &self.last_good);
         let problems = all_problems(&folder, &self.environment);
         let kept = self.keep_last_good(&mut folder);
         self.number(&mut folder.manifests);

@@ -106,6 +106,8 @@ fn whatever_breaks_an_object_its_last_good_version_serves_on() {
         ("an amount without its unit", put("b.yaml", &BUDGET.replace("5 USD", "5"))),
         ("an unknown field", put("b.yaml", &BUDGET.replace("spec:", "spec:\n  limit: 1"))),
         ("a slip in the kind", put("b.yaml", &BUDGET.replace("Budget", "Budgte"))),
+        ("a limit's unit changed", put("b.yaml", &BUDGET.replace("5 USD", "5 Tokens"))),
+        ("a limit's window changed", put("b.yaml", &BUDGET.replace("window: Day", "window: Week"))),
         ("no name", put("b.yaml", &BUDGET.replace("name: day", "labels: {}"))),
         (
             "a label that is no string",
