@@ -40,7 +40,7 @@ fn main() -> ExitCode {
     // Several crates of the graph could choose one; the first choice holds for all.
     let _ = rustls::crypto::ring::default_provider().install_default();
     let done = match cli.command {
-        Command::Run(args) => start_log(&args.log).and_then(|()| run::run(args)),
+        Command::Run(args) => start_log(&args.process.log).and_then(|()| run::run(args)),
         Command::Check(args) => check::run(&args),
         Command::Explain(args) => explain::run(args),
         Command::Simulated(args) => start_log(&args.log).and_then(|()| simulated::run(args)),
@@ -52,7 +52,7 @@ fn main() -> ExitCode {
             start_log(&args.log).and_then(|()| operator::run(args))
         }
         Command::Sidecar { command: SidecarCommand::Run(args) } => {
-            start_log(&args.log).and_then(|()| sidecar::run(args))
+            start_log(&args.process.log).and_then(|()| sidecar::run(args))
         }
     };
     match done {

@@ -87,11 +87,11 @@ async fn serve(args: Run) -> anyhow::Result<ExitCode> {
     let mut told = Told::default();
     apply(&handle, &first, &mut told).await;
     banner::show(&source, &first, &handle, started).await?;
-    if let Some(file) = &args.ready_file {
+    if let Some(file) = &args.process.ready_file {
         banner::write_ready_file(file, &handle).await?;
     }
     keep_up(&source, &mut serving, &handle, told, stop, edits).await;
-    handle.shutdown(args.drain_timeout).await;
+    handle.shutdown(args.process.drain_timeout).await;
     Ok(ExitCode::SUCCESS)
 }
 

@@ -34,12 +34,12 @@ pub(crate) fn run(args: SidecarRun) -> anyhow::Result<ExitCode> {
             ..Config::default()
         })
         .context("failed to start the data plane")?;
-        if let Some(file) = &args.ready_file {
+        if let Some(file) = &args.process.ready_file {
             run::write_ready_file(file, &handle).await?;
         }
         tracing::info!(data = ?handle.data_addrs(), admin = ?handle.admin_addr(), "listening");
         stop::requested().await?;
-        handle.shutdown(args.drain_timeout).await;
+        handle.shutdown(args.process.drain_timeout).await;
         Ok(ExitCode::SUCCESS)
     })
 }

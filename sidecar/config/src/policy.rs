@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::entry::Name;
 use crate::money::{Nano, PricePerMillion};
-use crate::provider::{Capabilities, Retention, Training};
+use crate::provider::{Capabilities, DataPolicy};
 use crate::window::Window;
 
 /// One RoutingPolicy, compiled for one pod.
@@ -118,15 +118,9 @@ pub struct TierConfig {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct Requirement {
-    /// Where the provider keeps and handles data.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub region: Option<String>,
-    /// How long the provider may keep data, at most.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub retention: Option<Retention>,
-    /// Whether the provider may train on data.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub training: Option<Training>,
+    /// What the provider may do with data, at most.
+    #[serde(skip_serializing_if = "DataPolicy::is_empty")]
+    pub data_policy: DataPolicy,
     /// Labels of the provider.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub labels: Vec<Label>,

@@ -52,6 +52,13 @@ pub struct DataPolicy {
     pub training: Option<Training>,
 }
 
+impl DataPolicy {
+    /// Whether nothing is said.
+    pub fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
 /// How long a provider keeps data; the shortest first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum Retention {

@@ -206,7 +206,9 @@ spec:
     let candidates: Vec<_> = policy.candidates.iter().map(|c| (c.tier.as_deref(), c.weight)).collect();
     assert_eq!(candidates, [(Some("large"), Some(5)), (Some("small"), None)]);
     assert_eq!(policy.requires.labels, [Label { key: "tier".to_owned(), value: "private".to_owned() }]);
-    assert!(policy.requires.capabilities.reasoning && policy.requires.region.as_deref() == Some("EU"));
+    assert!(
+        policy.requires.capabilities.reasoning && policy.requires.data_policy.region.as_deref() == Some("EU")
+    );
     assert_eq!(policy.balancing, Balancing::LeastLatency);
     assert_eq!(
         (policy.strategy.optimizer, policy.strategy.sampling),
@@ -220,5 +222,5 @@ spec:
     assert_eq!((m.metadata[0].name.as_str(), &m.metadata[0].value), ("run", &None));
     assert_eq!((m.user.as_deref(), m.has_tools, m.has_images), (Some("alice"), Some(true), Some(false)));
     let Action::Require { requirement } = &policy.rules[1].action else { panic!("{policy:?}") };
-    assert_eq!(requirement.training, Some(Training::Never));
+    assert_eq!(requirement.data_policy.training, Some(Training::Never));
 }

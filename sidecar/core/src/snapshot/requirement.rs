@@ -1,7 +1,7 @@
 //! What a policy or a rule requires of candidates, and what one cannot show. Settled when the snapshot is built.
 
 use pointsman_config::policy::Requirement;
-use pointsman_config::provider::{ModelConfig, ProviderConfig};
+use pointsman_config::provider::{DataPolicy, ModelConfig, ProviderConfig};
 
 /// What a candidate cannot show.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -20,7 +20,8 @@ pub enum Unmet {
 
 /// The first thing that is required and not shown. What a provider does not say, it does not show.
 pub(super) fn unmet(required: &Requirement, provider: &ProviderConfig, model: &ModelConfig) -> Option<Unmet> {
-    let Requirement { region, retention, training, labels, capabilities: needed } = required;
+    let Requirement { data_policy, labels, capabilities: needed } = required;
+    let DataPolicy { region, retention, training } = data_policy;
     let shown = &provider.data_policy;
     if let Some(region) = region
         && shown.region.as_ref() != Some(region)

@@ -166,9 +166,7 @@ fn what_a_provider_does_not_show_keeps_its_models_out() {
         training: Some(Training::Never),
     };
     let requires = |region: &str, retention, training| Requirement {
-        region: Some(region.to_owned()),
-        retention,
-        training,
+        data_policy: DataPolicy { region: Some(region.to_owned()), retention, training },
         ..Requirement::default()
     };
     let label = |value: &str| Requirement {
