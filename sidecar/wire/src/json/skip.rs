@@ -12,6 +12,17 @@ pub(super) struct Skipped {
     pub(super) saved: usize,
 }
 
+/// The letters that make an escape of two bytes for one.
+const IS_LETTER: [bool; 256] = {
+    let (letters, mut is) = (*b"\"\\/bfnrt", [false; 256]);
+    let mut at = 0;
+    while at < letters.len() {
+        is[letters[at] as usize] = true;
+        at += 1;
+    }
+    is
+};
+
 type Result<T> = std::result::Result<T, SyntaxError>;
 
 /// Skips a string whose opening quote stands before `at`, a block at a time. Most strings are keys that end within the
@@ -39,13 +50,21 @@ fn skip_long(bytes: &[u8], mut at: usize) -> Result<Skipped> {
         let mut hits = specials(block);
         let mut next = BLOCK;
         while hits != 0 {
-            let hit = at + hits.trailing_zeros() as usize;
-            if bytes[hit] != b'\\' {
-                return end(bytes, hit, saved);
+            let place = hits.trailing_zeros() as usize % BLOCK;
+            if block[place] != b'\\' {
+                return end(bytes, at + place, saved);
             }
-            let (length, decoded) = escape(bytes, hit)?;
-            saved += length - decoded;
-            let after = hit + length - at;
+            let after = match bytes.get(at + place + 1) {
+                Some(&letter) if IS_LETTER[usize::from(letter)] => {
+                    saved += 1;
+                    place + 2
+                }
+                _ => {
+                    let (length, decoded) = escape(bytes, at + place)?;
+                    saved += length - decoded;
+                    place + length
+                }
+            };
             if after >= BLOCK {
                 next = after;
                 break;
@@ -90,10 +109,9 @@ fn end(bytes: &[u8], at: usize, saved: usize) -> Result<Skipped> {
 }
 
 /// Returns the raw and the decoded length of the escape at `at`. Half of a surrogate pair counts as two bytes.
-#[inline]
 fn escape(bytes: &[u8], at: usize) -> Result<(usize, usize)> {
     match bytes.get(at + 1) {
-        Some(b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't') => Ok((2, 1)),
+        Some(&letter) if IS_LETTER[usize::from(letter)] => Ok((2, 1)),
         Some(b'u') => match hex4(bytes, at + 2) {
             Some(0..0x80) => Ok((6, 1)),
             Some(0x80..0x800 | 0xd800..0xe000) => Ok((6, 2)),
