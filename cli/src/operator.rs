@@ -64,6 +64,7 @@ fn config(args: OperatorRun, client: Client) -> OperatorConfig {
             ledger: args.ledger_interval,
             ..Pace::default()
         },
+        clock: jiff::Timestamp::now,
         root_namespace: args.namespace,
     }
 }

@@ -24,6 +24,8 @@ choice! {
         TargetTooLow = "TargetTooLow",
         /// Every kind that sidecars are configured by: a sidecar refused the newest configuration.
         Nacked = "Nacked",
+        /// RoutingPolicy: some of its pods run a sidecar of older settings; nothing restarts them by force.
+        RestartRequired = "RestartRequired",
         /// Budget: it counts and refuses nothing, because rights are not handed out.
         CountingOnly = "CountingOnly",
         /// Budget: a limit is used up.
@@ -80,6 +82,11 @@ choice! {
         LowerPriority = "LowerPriority",
         /// RoutingPolicy, Conflicted: no pod is contested.
         NoConflict = "NoConflict",
+
+        /// RoutingPolicy, RestartRequired: some pods were given their sidecar by older settings.
+        SidecarsOutdated = "SidecarsOutdated",
+        /// RoutingPolicy, RestartRequired: every pod has the sidecar that it would be given now.
+        UpToDate = "UpToDate",
 
         /// RoutingPolicy, TargetTooLow: the cheapest candidates alone cost more than the target; they answer every call.
         BelowCheapest = "BelowCheapest",

@@ -6,7 +6,6 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use jiff::Timestamp;
 use k8s_openapi::api::coordination::v1::{Lease, LeaseSpec};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::MicroTime;
 use kube::api::{ObjectMeta, PostParams};
@@ -45,6 +44,7 @@ struct Seen {
 struct Election {
     config: LeaderConfig,
     api: Api<Lease>,
+    shared: Arc<Shared>,
     seen: Option<Seen>,
     renewed: Option<Instant>,
     lost: Option<Instant>,
@@ -59,7 +59,8 @@ pub(crate) async fn run(
     mut stop: Stop,
 ) {
     let api = Api::namespaced(client, &config.root_namespace);
-    let mut election = Election { config, api, seen: None, renewed: None, lost: None };
+    let mut election =
+        Election { config, api, shared: Arc::clone(&shared), seen: None, renewed: None, lost: None };
     loop {
         let result = election.round_in_time().await;
         election.announce(result, &shared, &ledger).await;
@@ -130,7 +131,7 @@ impl Election {
     fn held(&self, mut lease: Lease) -> Lease {
         let before = lease.spec.take().unwrap_or_default();
         let ours = before.holder_identity.as_ref() == Some(&self.config.identity);
-        let now = MicroTime(Timestamp::now());
+        let now = MicroTime(self.shared.now());
         lease.annotations_mut().insert(ADDRESS.to_owned(), self.config.address.clone());
         lease.spec = Some(LeaseSpec {
             holder_identity: Some(self.config.identity.clone()),

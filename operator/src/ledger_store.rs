@@ -143,7 +143,7 @@ pub(crate) async fn run(
 fn close(shared: &Shared, gone_since: &mut BTreeMap<Instance, Instant>, keep_gone: Duration) {
     let Some(published) = shared.published.borrow().clone() else { return };
     let limits = published.compiled.limits();
-    let now = jiff::Timestamp::now();
+    let now = shared.now();
     shared.update(|books| {
         let is_gone = |instance: &&Instance| match books.links.of(&instance.pod_uid) {
             Some(sidecar) => sidecar.incarnation != instance.incarnation,

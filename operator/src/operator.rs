@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use jiff::Timestamp;
 use kube::Client;
 use kube::runtime::events::{Recorder, Reporter};
 use tokio::net::TcpListener;
@@ -56,6 +57,8 @@ pub struct OperatorConfig {
     pub check_peer_address: bool,
     /// How often things happen.
     pub pace: Pace,
+    /// Tells what time it is.
+    pub clock: fn() -> Timestamp,
 }
 
 /// How often things happen.
@@ -156,7 +159,7 @@ impl OperatorConfig {
     pub async fn start(self) -> Result<Operator, OperatorError> {
         let (listener, address) = bind(self.listen).await?;
         let (admin_listener, admin_address) = bind(self.admin_listen).await?;
-        let shared = Shared::new();
+        let shared = Shared::new(self.clock);
         let (serving, stop) = Stop::new();
         let (electing, stop_electing) = Stop::new();
         let mut steady = JoinSet::new();
@@ -230,9 +233,9 @@ impl OperatorConfig {
             turns: Turns { spread: self.pace.spread, overlap: self.pace.overlap },
             tend: self.pace.tend,
         };
-        let keeper = Keeper::obtain(&self.client, config).await?;
+        let keeper = Keeper::obtain(&self.client, config, Arc::clone(shared)).await?;
         let trust = keeper.trust();
-        steady.spawn(keeper.run(Arc::clone(shared), stop.clone()));
+        steady.spawn(keeper.run(stop.clone()));
         Ok(trust)
     }
 

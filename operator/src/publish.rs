@@ -3,8 +3,6 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use jiff::Timestamp;
-
 use crate::compile::{World, compile};
 use crate::gather::{Gathered, Gatherer};
 use crate::shared::{Published, Shared, Stop, pause};
@@ -26,7 +24,7 @@ pub(crate) async fn run(gatherer: Gatherer, shared: Arc<Shared>, quiet: Duration
         }
         tokio::time::sleep(pause(quiet, spent)).await;
         let started = Instant::now();
-        let Some(gathered) = gatherer.gather(Timestamp::now()) else { continue };
+        let Some(gathered) = gatherer.gather(shared.now()) else { continue };
         publish(&shared, gathered, &mut last);
         spent = started.elapsed();
         shared.metrics.reconcile_seconds.observe(spent.as_secs_f64());

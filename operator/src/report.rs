@@ -8,7 +8,6 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use futures::StreamExt;
-use jiff::Timestamp;
 use kube::Client;
 use kube::runtime::events::{Event, EventType, Recorder, Reporter};
 
@@ -86,7 +85,7 @@ impl Writer {
         let planned = {
             let books = shared.books();
             let pods: Vec<_> = published.pods.values().map(|record| record.facts.clone()).collect();
-            let now = Timestamp::now();
+            let now = shared.now();
             let scene =
                 Scene::new(&published.compiled, &pods, &books.links, &books.accounts, &books.ledger, now);
             plan(&scene, &published.compiled, stores, &self.memory)

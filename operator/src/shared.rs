@@ -6,6 +6,7 @@ use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use jiff::Timestamp;
 use tokio::sync::{Notify, watch};
 
 use crate::accounts::{Accounts, Ledger};
@@ -84,11 +85,12 @@ pub(crate) struct Shared {
     pub(crate) metrics: Metrics,
     /// What paced policies may spend per call, over all their pods.
     pub(crate) plans: Plans,
+    clock: fn() -> Timestamp,
     books: Mutex<Books>,
 }
 
 impl Shared {
-    pub(crate) fn new() -> Arc<Self> {
+    pub(crate) fn new(clock: fn() -> Timestamp) -> Arc<Self> {
         Arc::new(Self {
             published: watch::Sender::new(None),
             leadership: watch::Sender::new(Leadership::Follower { address: String::new() }),
@@ -97,8 +99,14 @@ impl Shared {
             ledger_urgent: Notify::new(),
             metrics: Metrics::default(),
             plans: Plans::default(),
+            clock,
             books: Mutex::default(),
         })
+    }
+
+    /// What time it is. Clocks of nodes differ, so nothing but dates rests on it.
+    pub(crate) fn now(&self) -> Timestamp {
+        (self.clock)()
     }
 
     /// The books, for a moment: never across an await.

@@ -49,6 +49,7 @@ pub(crate) async fn operator(control_plane: &ControlPlane, identity: &str) -> an
         certificate_dir: None,
         allow_private_endpoints: false,
         check_peer_address: true,
+        clock: jiff::Timestamp::now,
         pace: Pace {
             quiet: Duration::from_millis(20),
             figures: Duration::from_millis(200),

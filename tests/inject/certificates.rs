@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use anyhow::Context;
+use jiff::Timestamp;
 use k8s_openapi::api::core::v1::{ConfigMap, Pod, Secret};
 use kube::Api;
 use kube::api::DeleteParams;
@@ -183,5 +184,39 @@ async fn certificates_of_others_are_served_and_followed() -> anyhow::Result<()> 
     assert!(bundle.contains(old.pem().trim()));
     until_injecting(&control_plane).await?;
     operator.stop().await?;
+    Ok(())
+}
+
+#[tokio::test]
+async fn operators_whose_clocks_are_five_minutes_off_serve_heal_and_take_over_from_each_other()
+-> anyhow::Result<()> {
+    const OFF: Duration = Duration::from_secs(300);
+    let control_plane = cluster().await?;
+    let ahead: fn() -> Timestamp = || Timestamp::now() + OFF;
+    let behind: fn() -> Timestamp = || Timestamp::now() - OFF;
+    for (identity, clock) in [("ahead", ahead), ("behind", behind), ("ahead-again", ahead)] {
+        let mut config = config(&control_plane, identity).await?;
+        (config.clock, config.pace.spread) = (clock, Duration::ZERO);
+        let operator = config.start().await?;
+        install_webhook(&control_plane, operator.webhook_address.context("it injects")?, "Fail").await?;
+        // The API server's clock is right, and so is a sidecar's: both take the certificate.
+        until_injecting(&control_plane).await.context(identity)?;
+        channel_trusting(&trusted(&control_plane).await?, operator.address).await.context(identity)?;
+
+        let before = secret(&control_plane).await?.context("there is a Secret")?;
+        let api: Api<Secret> = Api::namespaced(control_plane.client.clone(), ROOT);
+        api.delete("pointsman-tls", &DeleteParams::default()).await?;
+        // It is back, and what was deleted is on its way out, which only the one who leads can see to.
+        wait_for("another authority is on its way", LONG, || async {
+            let Some(now) = secret(&control_plane).await? else { return Ok(None) };
+            let keys = now.data.as_ref().map_or(0, std::collections::BTreeMap::len);
+            Ok((keys > 2 || certificate(&now) != certificate(&before)).then_some(()))
+        })
+        .await
+        .context(identity)?;
+        until_injecting(&control_plane).await.context(identity)?;
+        channel_trusting(&trusted(&control_plane).await?, operator.address).await.context(identity)?;
+        operator.stop().await?;
+    }
     Ok(())
 }

@@ -70,6 +70,7 @@ pub(crate) async fn config(control_plane: &ControlPlane, identity: &str) -> anyh
         allow_private_endpoints: true,
         check_peer_address: true,
         pace: pace(),
+        clock: jiff::Timestamp::now,
     })
 }
 

@@ -3,7 +3,7 @@
 use pointsman_config::link::{CallCounts, PolicyState, UsageReport};
 use serde_json::json;
 
-use crate::fixture::{event, injected, shared, status};
+use crate::fixture::{event, injected, says, shared, status};
 use crate::sidecar::{Reporter, Sidecar, channel};
 
 fn manifests(namespace: &str) -> String {
@@ -66,6 +66,8 @@ async fn a_policy_that_nobody_calls_says_so_and_names_the_remedy() -> anyhow::Re
         .control_plane
         .run_kubectl(&["annotate", "--overwrite", "pod", "-n", namespace, "bot", other])
         .await?;
-    status(&shared.client, object, |s| s["dataPlane"]["sidecarsOutdated"] == 1).await?;
+    let outdated = status(&shared.client, object, |s| s["dataPlane"]["sidecarsOutdated"] == 1).await?;
+    assert!(says(&outdated, "RestartRequired", "SidecarsOutdated"), "{outdated}");
+    assert!(says(&outdated, "Ready", "Ready"), "an older sidecar serves: {outdated}");
     Ok(())
 }

@@ -43,8 +43,8 @@ impl Scene<'_> {
         let lambda = self.accounts.lambda(name);
         let summary = summary(outcome, pods, &calls, lambda, &ready);
         let refusals = holders.map_or(&[][..], |holders| &holders.refusals);
-        let mut verdicts =
-            vec![accepted, resolved, programmed, ready, conflicted(outcome, pods), nacked(refusals)];
+        let mut verdicts = vec![accepted, resolved, programmed, ready];
+        verdicts.extend([conflicted(outcome, pods), nacked(refusals), restart_required(pods)]);
         verdicts.extend(target::too_low(&outcome.entry, &self.accounts.sample(name)));
         Some(RoutingPolicyStatus {
             observed_generation: Some(outcome.entry.generation),
@@ -105,6 +105,20 @@ fn conflicted(outcome: &Outcome<PolicyFacts>, pods: &PodCounts) -> Verdict {
     let mut message: Vec<_> = told.collect();
     message.push(format!("This policy has priority {}.", outcome.facts.priority));
     Verdict::new(ConditionType::Conflicted, true, Reason::LowerPriority, message.join(" "))
+}
+
+/// A pod keeps the sidecar that it was created with; only its owner knows when it may be created anew.
+fn restart_required(pods: &PodCounts) -> Verdict {
+    let condition = ConditionType::RestartRequired;
+    if pods.outdated == 0 {
+        let fine = "Every pod has the sidecar that it would be given now.";
+        return Verdict::new(condition, false, Reason::UpToDate, fine);
+    }
+    let message = format!(
+        "{} of {} pods run a sidecar of older settings, and go on serving. Their workloads get the new one with kubectl rollout restart.",
+        pods.outdated, pods.matched
+    );
+    Verdict::new(condition, true, Reason::SidecarsOutdated, message)
 }
 
 fn data_plane(pods: &PodCounts) -> DataPlaneStatus {

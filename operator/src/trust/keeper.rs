@@ -44,6 +44,7 @@ pub(crate) struct Keeper {
     api: Api<Secret>,
     trust: Arc<Trust>,
     keyring: Keyring,
+    shared: Arc<Shared>,
     /// The Secret as it was seen last; none while it is gone.
     seen: Option<Secret>,
     signed: Instant,
@@ -51,10 +52,14 @@ pub(crate) struct Keeper {
 
 impl Keeper {
     /// Reads the authority, or makes it where there is none. Of several replicas that start at once the first one's counts.
-    pub(crate) async fn obtain(client: &Client, config: KeeperConfig) -> Result<Self, TrustError> {
+    pub(crate) async fn obtain(
+        client: &Client,
+        config: KeeperConfig,
+        shared: Arc<Shared>,
+    ) -> Result<Self, TrustError> {
         let store = |source| TrustError::Store { object: SECRET, source: Box::new(source) };
         let api: Api<Secret> = Api::namespaced(client.clone(), &config.root_namespace);
-        let now = Timestamp::now();
+        let now = shared.now();
         let secret = match api.get_opt(SECRET).await.map_err(store)? {
             Some(secret) => secret,
             None => {
@@ -73,7 +78,7 @@ impl Keeper {
             None => Keyring::new(Authority::make(now)?, now),
         };
         let trust = Trust::new(keyring.current.sign(&config.names, now)?, keyring.bundle());
-        Ok(Self { config, api, trust, keyring, seen: Some(secret), signed: Instant::now() })
+        Ok(Self { config, api, trust, keyring, shared, seen: Some(secret), signed: Instant::now() })
     }
 
     /// What is served under.
@@ -82,7 +87,7 @@ impl Keeper {
     }
 
     /// Keeps it until told to stop.
-    pub(crate) async fn run(mut self, shared: Arc<Shared>, mut stop: Stop) {
+    pub(crate) async fn run(mut self, mut stop: Stop) {
         let mut events = std::pin::pin!(watcher::watch_object(self.api.clone(), SECRET));
         let mut tick = tokio::time::interval(self.config.tend);
         tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
@@ -91,7 +96,7 @@ impl Keeper {
                 event = events.next() => match event {
                     Some(Ok(secret)) => self.saw(secret),
                     Some(Err(error)) => {
-                        shared.metrics.error("watch");
+                        self.shared.metrics.error("watch");
                         tracing::warn!(%error, "failed to watch the authority's Secret, will retry");
                         tokio::time::sleep(RETRY).await;
                     }
@@ -100,13 +105,13 @@ impl Keeper {
                 _ = tick.tick() => {}
                 () = stop.wait() => return,
             }
-            if shared.is_leader()
+            if self.shared.is_leader()
                 && let Err(error) = self.tend().await
             {
-                shared.metrics.error("trust");
+                self.shared.metrics.error("trust");
                 tracing::warn!(%error, "failed to keep the authority, will retry");
             }
-            self.sign_again(&shared);
+            self.sign_again();
         }
     }
 
@@ -128,7 +133,7 @@ impl Keeper {
     }
 
     fn sign(&mut self) {
-        match self.keyring.current.sign(&self.config.names, Timestamp::now()) {
+        match self.keyring.current.sign(&self.config.names, self.shared.now()) {
             Ok(next) => {
                 self.trust.serve(next);
                 self.signed = Instant::now();
@@ -138,16 +143,16 @@ impl Keeper {
     }
 
     /// Signs anew at two thirds of the certificate's life.
-    fn sign_again(&mut self, shared: &Shared) {
+    fn sign_again(&mut self) {
         if self.signed.elapsed() >= LEAF * 2 / 3 {
-            shared.metrics.resigned.inc();
+            self.shared.metrics.resigned.inc();
             self.sign();
         }
     }
 
     /// The leader's part: what is gone or damaged is written again, what is due is done.
     async fn tend(&mut self) -> Result<(), TrustError> {
-        let now = Timestamp::now();
+        let now = self.shared.now();
         let stored = self.seen.as_ref().and_then(read);
         let Some(stored) = stored else {
             // Whoever deleted it may want another authority: the lost one is trusted on while a new one takes its place.

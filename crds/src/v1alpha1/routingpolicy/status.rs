@@ -16,7 +16,7 @@ pub struct RoutingPolicyStatus {
     #[schemars(range(min = 0))]
     pub observed_generation: Option<i64>,
 
-    /// Accepted, ResolvedRefs, Programmed and Ready; Conflicted and Nacked, which are normally False.
+    /// Accepted, ResolvedRefs, Programmed and Ready; Conflicted, Nacked and RestartRequired, which are normally False.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(schema_with = "schema::conditions")]
     pub conditions: Vec<Condition>,
