@@ -4,6 +4,7 @@ mod config;
 mod identity;
 mod ledger;
 mod listen;
+mod reviews;
 
 use std::sync::Arc;
 use std::time::Duration;

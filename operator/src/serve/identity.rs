@@ -1,19 +1,16 @@
 //! Who calls: a pod, by its projected token for our audience. Nothing that a sidecar says of itself counts.
 
-use std::collections::HashMap;
 use std::net::{IpAddr, SocketAddr};
-use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::sync::Arc;
+use std::time::Duration;
 
-use k8s_openapi::api::authentication::v1::{TokenReview, TokenReviewSpec, TokenReviewStatus};
+use k8s_openapi::api::authentication::v1::TokenReviewStatus;
 use k8s_openapi::api::core::v1::Pod;
-use kube::api::PostParams;
 use kube::{Api, Client};
-use sha2::{Digest, Sha256};
-use tokio::sync::Semaphore;
 use tonic::metadata::MetadataMap;
 use tonic::{Request, Status};
 
+use super::reviews::Reviews;
 use crate::compile::Labels;
 use crate::gather;
 use crate::shared::{PodRecord, Shared};
@@ -22,14 +19,8 @@ use crate::shared::{PodRecord, Shared};
 pub(crate) const AUDIENCE: &str = "pointsman.dev/sidecar";
 const POD_NAME: &str = "authentication.kubernetes.io/pod-name";
 const POD_UID: &str = "authentication.kubernetes.io/pod-uid";
-const POSITIVE: Duration = Duration::from_secs(60);
-const NEGATIVE: Duration = Duration::from_secs(5);
-/// How long a sidecar waits for the API server's answers.
+/// How long a sidecar waits for the API server to tell of its pod.
 const PATIENCE: Duration = Duration::from_secs(10);
-/// The most reviews that are remembered.
-const MOST_REVIEWS: usize = 10_000;
-/// Reviews at once: anybody may send a token, and the API server has others to serve. Further callers wait.
-const REVIEWS_AT_ONCE: usize = 16;
 
 /// What identities are held to.
 #[derive(Clone, Copy, Debug)]
@@ -67,27 +58,22 @@ pub(super) enum Denied {
     WrongAddress,
 }
 
-type Reviews = HashMap<[u8; 32], (Instant, Result<Identity, Denied>)>;
-
-/// Reviews tokens, and remembers the answers for a short while.
+/// Tells which pod a request comes from.
 pub(crate) struct Reviewer {
     client: Client,
     shared: Arc<Shared>,
     config: IdentityConfig,
-    reviews: Mutex<Reviews>,
-    room: Semaphore,
+    reviews: Reviews,
 }
 
 impl Reviewer {
     pub(crate) fn new(client: Client, shared: Arc<Shared>, config: IdentityConfig) -> Self {
-        Self { client, shared, config, reviews: Mutex::default(), room: Semaphore::new(REVIEWS_AT_ONCE) }
+        Self { reviews: Reviews::new(client.clone()), client, shared, config }
     }
 
     /// The pod that a request comes from.
     pub(super) async fn pod<T>(&self, request: &Request<T>) -> Result<PodRecord, Status> {
-        let peer = peer(request);
-        let checked = tokio::time::timeout(PATIENCE, self.check(request.metadata(), peer)).await;
-        match checked.unwrap_or_else(|_| Err(kube::Error::Service("no answer in time".into()).into())) {
+        match self.check(request.metadata(), peer(request)).await {
             Ok(record) => Ok(record),
             Err(Refusal::Denied(denied)) => {
                 self.shared.metrics.error("identity");
@@ -104,8 +90,9 @@ impl Reviewer {
 
     async fn check(&self, metadata: &MetadataMap, peer: Option<IpAddr>) -> Result<PodRecord, Refusal> {
         let token = bearer(metadata).ok_or(Denied::NoToken)?;
-        let identity = self.review(token).await??;
-        let record = self.find(&identity).await?;
+        let identity = self.reviews.of(token).await??;
+        let found = tokio::time::timeout(PATIENCE, self.find(&identity)).await;
+        let record = found.unwrap_or_else(|_| Err(kube::Error::Service("no pod in time".into()).into()))?;
         if !record.carries {
             return Err(Denied::NotInjected.into());
         }
@@ -117,48 +104,12 @@ impl Reviewer {
         Ok(record)
     }
 
-    /// The review of a token: one that is remembered, or a new one.
-    async fn review(&self, token: &str) -> Result<Result<Identity, Denied>, kube::Error> {
-        let digest: [u8; 32] = Sha256::digest(token).into();
-        if let Some(known) = self.remembered(&digest) {
-            return Ok(known);
-        }
-        let _room = self.room.acquire().await.expect("it is never closed");
-        // Whoever sent the same token may have been faster.
-        if let Some(known) = self.remembered(&digest) {
-            return Ok(known);
-        }
-        let spec =
-            TokenReviewSpec { audiences: Some(vec![AUDIENCE.to_owned()]), token: Some(token.to_owned()) };
-        let review = TokenReview { spec, ..TokenReview::default() };
-        let answer = Api::all(self.client.clone()).create(&PostParams::default(), &review).await?;
-        let result = identity(&answer.status.unwrap_or_default());
-        let mut reviews = self.reviews();
-        if reviews.len() >= MOST_REVIEWS {
-            reviews.retain(|_, (at, known)| known.is_ok() && at.elapsed() < NEGATIVE);
-        }
-        reviews.insert(digest, (Instant::now(), result.clone()));
-        Ok(result)
-    }
-
-    fn remembered(&self, digest: &[u8; 32]) -> Option<Result<Identity, Denied>> {
-        let reviews = self.reviews();
-        let (at, known) = reviews.get(digest)?;
-        let fresh = at.elapsed() < if known.is_ok() { POSITIVE } else { NEGATIVE };
-        fresh.then(|| known.clone())
-    }
-
-    fn reviews(&self) -> std::sync::MutexGuard<'_, Reviews> {
-        self.reviews.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
     /// The pod of an identity: as cached, or read where the cache is behind.
     async fn find(&self, identity: &Identity) -> Result<PodRecord, Refusal> {
-        let published = self.shared.published.borrow().clone();
-        let cached = published.as_ref().and_then(|published| published.pods.get(&identity.pod_uid)).cloned();
-        let record = match cached {
+        let record = match self.cached(identity).await {
             Some(record) => record,
             None => {
+                self.reviews.wait().await;
                 let api: Api<Pod> = Api::namespaced(self.client.clone(), &identity.namespace);
                 let pod = api.get_opt(&identity.pod_name).await?.ok_or(Denied::NoSuchPod)?;
                 gather::record(&pod, &Labels::new(), None)
@@ -170,6 +121,13 @@ impl Reviewer {
             && pod.name == identity.pod_name
             && record.service_account == identity.service_account;
         if same { Ok(record) } else { Err(Denied::NoSuchPod.into()) }
+    }
+
+    /// What the caches say; right after a start that is waited for, rather than asked about pod by pod.
+    async fn cached(&self, identity: &Identity) -> Option<PodRecord> {
+        let mut published = self.shared.published.subscribe();
+        let published = published.wait_for(Option::is_some).await.ok()?;
+        published.as_ref()?.pods.get(&identity.pod_uid).cloned()
     }
 }
 
@@ -202,7 +160,7 @@ fn peer<T>(request: &Request<T>) -> Option<IpAddr> {
 }
 
 /// Reads a review. Only a token for our audience, of a ServiceAccount, bound to one pod, identifies anybody.
-fn identity(status: &TokenReviewStatus) -> Result<Identity, Denied> {
+pub(super) fn identity(status: &TokenReviewStatus) -> Result<Identity, Denied> {
     let ours = status.audiences.iter().flatten().any(|audience| audience == AUDIENCE);
     let user = status.user.as_ref().filter(|_| status.authenticated == Some(true) && ours);
     let user = user.ok_or(Denied::NotAuthenticated)?;

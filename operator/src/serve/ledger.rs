@@ -5,7 +5,6 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use futures::Stream;
-use jiff::Timestamp;
 use pointsman_config::budget::LimitConfig;
 use pointsman_config::link::{
     LedgerReply, LimitCounts, NotLeader, PolicyPlan, UsageAck, UsageReport, ledger_reply,
@@ -142,7 +141,7 @@ impl Session {
         let instance =
             Instance { pod_uid: pod.facts.pod.uid.clone(), incarnation: report.incarnation.clone() };
         let mut report = permitted(&published.compiled, &pod.facts.pod, report);
-        keep_near_days(&mut report, Timestamp::now());
+        keep_near_days(&mut report, self.shared.now());
         self.merge(&published.compiled, &instance, &report);
         Ok(self.plans(&published.compiled, &pod.facts.pod, &report))
     }
@@ -154,14 +153,14 @@ impl Session {
             compiled,
             accounts: &books.accounts,
             ledger: &books.ledger,
-            wall: Timestamp::now(),
+            wall: self.shared.now(),
             now: Instant::now(),
         };
         self.shared.plans.of(&known, pod, &policies)
     }
 
     fn merge(&self, compiled: &CompiledWorld, instance: &Instance, report: &UsageReport) {
-        let now = Timestamp::now();
+        let now = self.shared.now();
         self.shared.update(|books| {
             books.accounts.supersede(instance);
             books.accounts.merge(instance, report);
