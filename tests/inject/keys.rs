@@ -1,10 +1,12 @@
 //! Where keys go, and how fast they go away.
 
 use std::path::Path;
+use std::time::Duration;
 
 use anyhow::Context;
 use k8s_openapi::api::core::v1::ConfigMap;
 use kube::Api;
+use pointsman_operator::Pace;
 use pointsman_sidecar::link::LinkConfig;
 use pointsman_sidecar::{Config, Handle, Sidecar};
 use pointsman_test_support::provider::{Model, Price, Provider};
@@ -157,11 +159,11 @@ async fn a_restarted_sidecar_serves_while_the_operator_is_away_and_a_revoked_key
     };
     let first = answered(first).await?;
     assert!(holds(folders.memory.path(), KEY) && !holds(folders.disk.path(), KEY));
-    first.shutdown(std::time::Duration::ZERO).await;
+    first.shutdown(Duration::ZERO).await;
     let address = operator.address;
     operator.stop().await?;
     let second = answered(folders.start(address)?).await?;
-    second.shutdown(std::time::Duration::ZERO).await;
+    second.shutdown(Duration::ZERO).await;
     // Back, with the Secret deleted meanwhile: the key goes from memory, and a restart does not bring it back.
     shared.control_plane.run_kubectl(&["delete", "secret", "-n", namespace, "llm"]).await?;
     let third = folders.start(shared.address)?;
@@ -171,10 +173,49 @@ async fn a_restarted_sidecar_serves_while_the_operator_is_away_and_a_revoked_key
         Ok((call(&third).await? != 200).then_some(()))
     })
     .await?;
-    third.shutdown(std::time::Duration::ZERO).await;
+    third.shutdown(Duration::ZERO).await;
     let fourth = folders.start(address)?;
     assert_ne!(call(&fourth).await?, 200);
-    fourth.shutdown(std::time::Duration::ZERO).await;
+    fourth.shutdown(Duration::ZERO).await;
+    Ok(())
+}
+
+/// What is promised of whatever is deleted.
+const REVOKED_WITHIN: Duration = Duration::from_secs(5);
+
+#[tokio::test]
+async fn the_key_of_a_deleted_secret_or_provider_is_worth_nothing_within_five_seconds() -> anyhow::Result<()>
+{
+    let shared = shared().await?;
+    let provider = provider();
+    let namespace = &shared.control_plane.create_namespace("revoked").await?;
+    consent(&shared, namespace).await?;
+    let (_, token) = injected(&shared, namespace, "bot").await?;
+    let folders = Folders { disk: tempfile::tempdir()?, memory: tempfile::tempdir_in("/dev/shm")? };
+    std::fs::write(folders.disk.path().join("token"), token)?;
+    let maps: Api<ConfigMap> = Api::namespaced(shared.client.clone(), ROOT);
+    let trust = maps.get("pointsman-trust").await?.data.unwrap_or_default();
+    std::fs::write(folders.disk.path().join("ca.crt"), &trust["ca.crt"])?;
+    // As patient as one in production.
+    let mut config = config(shared.control_plane, "operator-patient").await?;
+    config.pace = Pace::default();
+    let operator = config.start().await?;
+    let sidecar = folders.start(operator.address)?;
+    for victim in ["secret/llm", "llmp/openai"] {
+        shared.control_plane.apply_yaml(&secret(namespace, "127.0.0.1")).await?;
+        shared.control_plane.apply_yaml(&manifests(namespace, &provider.url())).await?;
+        wait_for("a call is answered", LONG, || async { Ok((call(&sidecar).await? == 200).then_some(())) })
+            .await?;
+        assert!(holds(folders.memory.path(), KEY), "{victim}");
+        shared.control_plane.run_kubectl(&["delete", "-n", namespace, victim, "--wait=false"]).await?;
+        wait_for(&format!("{victim} is revoked"), REVOKED_WITHIN, || async {
+            let refused = call(&sidecar).await? != 200;
+            Ok((refused && !holds(folders.memory.path(), KEY)).then_some(()))
+        })
+        .await?;
+    }
+    sidecar.shutdown(Duration::ZERO).await;
+    operator.stop().await?;
     Ok(())
 }
 
@@ -197,7 +238,7 @@ async fn a_pod_without_any_policy_is_ready_and_stays_so_across_a_restart() -> an
             Ok((status == 200).then_some(()))
         })
         .await?;
-        handle.shutdown(std::time::Duration::ZERO).await;
+        handle.shutdown(Duration::ZERO).await;
     }
     Ok(())
 }
