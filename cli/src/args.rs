@@ -11,7 +11,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 pub(crate) use operator::{OperatorCommand, OperatorRun};
 pub(crate) use shared::{Log, LogFormat, Process};
-pub(crate) use sidecar::{SidecarCommand, SidecarRun};
+pub(crate) use sidecar::{SidecarCommand, SidecarReady, SidecarRun};
 
 /// Route every LLM call to the model that is worth its price, under budgets that hold.
 #[derive(Debug, Parser)]

@@ -54,6 +54,7 @@ fn main() -> ExitCode {
         Command::Sidecar { command: SidecarCommand::Run(args) } => {
             start_log(&args.process.log).and_then(|()| sidecar::run(args))
         }
+        Command::Sidecar { command: SidecarCommand::Ready(args) } => sidecar::ready(&args),
     };
     match done {
         Ok(code) => code,

@@ -1,14 +1,20 @@
-//! `pointsman sidecar run`: the data plane of one pod.
+//! `pointsman sidecar run`: the data plane of one pod. `ready`: whether it is.
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::io::{Read, Write};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream};
 use std::process::ExitCode;
+use std::time::Duration;
 
 use anyhow::Context;
 use pointsman_sidecar::link::LinkConfig;
 use pointsman_sidecar::{Config, Sidecar};
 
-use crate::args::SidecarRun;
+use crate::args::{SidecarReady, SidecarRun};
 use crate::{routing, run, stop};
+
+/// An answer is a word.
+const MOST_BYTES: u64 = 4096;
+const ANSWERS_WITHIN: Duration = Duration::from_secs(3);
 
 /// Serves until a signal to stop.
 pub(crate) fn run(args: SidecarRun) -> anyhow::Result<ExitCode> {
@@ -42,6 +48,20 @@ pub(crate) fn run(args: SidecarRun) -> anyhow::Result<ExitCode> {
         handle.shutdown(args.process.drain_timeout).await;
         Ok(ExitCode::SUCCESS)
     })
+}
+
+/// Asks `/readyz` on loopback, which no mesh takes over; no proxy of the environment is heard.
+pub(crate) fn ready(args: &SidecarReady) -> anyhow::Result<ExitCode> {
+    let address = SocketAddr::from((Ipv4Addr::LOCALHOST, args.admin_port));
+    let mut stream = TcpStream::connect_timeout(&address, ANSWERS_WITHIN)
+        .with_context(|| format!("no sidecar listens on {address}"))?;
+    stream.set_read_timeout(Some(ANSWERS_WITHIN))?;
+    write!(stream, "GET /readyz HTTP/1.1\r\nhost: {address}\r\nconnection: close\r\n\r\n")?;
+    let mut answer = String::new();
+    stream.take(MOST_BYTES).read_to_string(&mut answer).context("the sidecar does not answer")?;
+    let (head, body) = answer.split_once("\r\n\r\n").unwrap_or((&answer, ""));
+    anyhow::ensure!(head.starts_with("HTTP/1.1 200 "), "not ready: {}", body.trim());
+    Ok(ExitCode::SUCCESS)
 }
 
 /// Both loopback addresses. Where the machine has no IPv6, or any port is wanted, IPv4 alone.

@@ -13,6 +13,7 @@ mod crash;
 mod environment;
 mod explain;
 mod gateway;
+mod probe;
 mod program;
 mod reload;
 mod routing_models;

@@ -12,6 +12,16 @@ use super::shared::Process;
 pub(crate) enum SidecarCommand {
     /// Serve the pod's calls as the operator says, until a signal to stop
     Run(SidecarRun),
+    /// Say whether the sidecar of this pod is ready: for probes that cannot reach the pod's address
+    Ready(SidecarReady),
+}
+
+/// `pointsman sidecar ready`
+#[derive(Debug, Args)]
+pub(crate) struct SidecarReady {
+    /// Port of the sidecar's admin listener
+    #[arg(long, env = "POINTSMAN_ADMIN_PORT", default_value_t = 14101, value_name = "PORT")]
+    pub(crate) admin_port: u16,
 }
 
 /// `pointsman sidecar run`

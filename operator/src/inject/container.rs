@@ -1,8 +1,8 @@
 //! The sidecar's container.
 
 use k8s_openapi::api::core::v1::{
-    Capabilities, Container, ContainerPort, HTTPGetAction, Pod, Probe, ResourceRequirements, SeccompProfile,
-    SecurityContext, VolumeMount,
+    Capabilities, Container, ContainerPort, ExecAction, HTTPGetAction, Pod, Probe, ResourceRequirements,
+    SeccompProfile, SecurityContext, VolumeMount,
 };
 use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
@@ -40,7 +40,7 @@ pub(super) fn container(pod: &Pod, settings: &Settings, ports: Ports) -> Contain
         restart_policy: Some("Always".to_owned()),
         args: Some(flags.to_vec()),
         ports: Some(vec![port]),
-        startup_probe: Some(probe(admin)),
+        startup_probe: Some(probe(pod, admin)),
         resources: resources(pod, settings),
         security_context: Some(security_context()),
         volume_mounts: Some(vec![
@@ -53,19 +53,23 @@ pub(super) fn container(pod: &Pod, settings: &Settings, ports: Ports) -> Contain
     }
 }
 
-/// Asked on the pod's address, where the kubelet is.
-fn probe(admin: u16) -> Probe {
+/// Asked by the kubelet on the pod's address. A mesh that insists on mutual TLS turns that away, and its rules are made
+/// before ours: there the container asks itself.
+fn probe(pod: &Pod, admin: u16) -> Probe {
+    let every_second =
+        Probe { period_seconds: Some(1), failure_threshold: Some(PATIENCE), ..Probe::default() };
+    if containers::has_mesh(pod) {
+        let command = ["/usr/local/bin/pointsman", "sidecar", "ready", &format!("--admin-port={admin}")];
+        let exec = ExecAction { command: Some(command.map(str::to_owned).to_vec()) };
+        // The program starts once for each question.
+        return Probe { exec: Some(exec), timeout_seconds: Some(5), ..every_second };
+    }
     let get = HTTPGetAction {
         path: Some("/readyz".to_owned()),
         port: IntOrString::Int(i32::from(admin)),
         ..HTTPGetAction::default()
     };
-    Probe {
-        http_get: Some(get),
-        period_seconds: Some(1),
-        failure_threshold: Some(PATIENCE),
-        ..Probe::default()
-    }
+    Probe { http_get: Some(get), ..every_second }
 }
 
 /// What the Restricted Pod Security Standard asks for, and a read-only root.

@@ -25,6 +25,11 @@ pub(super) fn is_mesh(container: &Container) -> bool {
     MESH.contains(&container.name.as_str())
 }
 
+/// Whether a mesh has put its proxy before the pod.
+pub(super) fn has_mesh(pod: &Pod) -> bool {
+    init(pod).iter().chain(ordinary(pod)).any(is_mesh)
+}
+
 /// Whether an init container keeps running beside the application.
 pub(super) fn is_native_sidecar(container: &Container) -> bool {
     container.restart_policy.as_deref() == Some("Always")
