@@ -1,10 +1,12 @@
 //! The chart: what it renders, that it says the same as `operator/kustomize`, and that Kubernetes' own schemas take it.
 #![allow(clippy::unwrap_used)]
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use anyhow::{Context, bail};
+use pointsman_test_support::control_plane;
 use serde_json::Value;
 
 const NAMESPACE: &str = "pointsman-system";
@@ -96,6 +98,60 @@ fn two_replicas_fail_closed_and_one_fails_open() -> anyhow::Result<()> {
     Ok(())
 }
 
+/// A server that knows the real definitions says what it thinks of every object of other projects' kinds.
+#[tokio::test]
+async fn other_projects_own_definitions_take_what_is_rendered_for_them() -> anyhow::Result<()> {
+    let control_plane = control_plane::start().await?;
+    let folder = run(&mut Command::new("scripts/definitions.sh"))?;
+    control_plane.apply_crds(Path::new(folder.trim())).await?;
+    control_plane.create_namespace_named(NAMESPACE).await?;
+    let mut taken = BTreeSet::new();
+    for sets in [
+        vec!["certManager.enabled=true", "podMonitor.enabled=true", "podMonitor.labels.release=prometheus"],
+        vec![
+            "certManager.enabled=true",
+            "certManager.issuerRef.name=vault",
+            "certManager.issuerRef.kind=ClusterIssuer",
+        ],
+    ] {
+        let others = objects(&template(NAMESPACE, &sets)?)?.into_iter().filter(is_of_others);
+        for object in others {
+            let file = tempfile::NamedTempFile::new()?;
+            std::fs::write(file.path(), object.to_string())?;
+            let path = file.path().display().to_string();
+            let apply = ["apply", "--dry-run=server", "--validate=strict", "-f", &path];
+            control_plane.run_kubectl(&apply).await.with_context(|| title(&object))?;
+            taken.insert(title(&object));
+        }
+    }
+    let expected = [
+        "Certificate pointsman-system/pointsman",
+        "Certificate pointsman-system/pointsman-authority",
+        "Issuer pointsman-system/pointsman",
+        "Issuer pointsman-system/pointsman-root",
+        "PodMonitor pointsman-system/pointsman",
+    ];
+    assert_eq!(taken.iter().map(String::as_str).collect::<Vec<_>>(), expected);
+    Ok(())
+}
+
+fn is_of_others(object: &Value) -> bool {
+    let version = object["apiVersion"].as_str().unwrap_or_default();
+    version.starts_with("cert-manager.io/") || version.starts_with("monitoring.coreos.com/")
+}
+
+#[test]
+fn cert_manager_fills_the_secret_that_the_operator_reads() -> anyhow::Result<()> {
+    let rendered = objects(&template(NAMESPACE, &["certManager.enabled=true"])?)?;
+    let one = |name: &str| rendered.iter().find(|object| title(object) == name).context(name.to_owned());
+    let secret = &one("Certificate pointsman-system/pointsman")?["spec"]["secretName"];
+    let pod = &one("Deployment pointsman-system/pointsman")?["spec"]["template"]["spec"];
+    assert_eq!(&pod["volumes"][0]["secret"]["secretName"], secret);
+    let arguments = pod["containers"][0]["args"].as_array().context("it has arguments")?;
+    assert!(arguments.contains(&Value::from("--certificate-dir=/var/run/pointsman/certificate")));
+    Ok(())
+}
+
 #[test]
 fn wrong_values_are_refused_by_name() -> anyhow::Result<()> {
     for (value, said) in [
@@ -105,6 +161,7 @@ fn wrong_values_are_refused_by_name() -> anyhow::Result<()> {
         ("image.digest=latest", "digest"),
         ("operator.figuresInterval=often", "figuresInterval"),
         ("sidecar.limits.gpu=1", "gpu"),
+        ("certManager.enabled=true,certificateSecret=mine", "certificateSecret"),
     ] {
         let refused = format!("{:#}", template(NAMESPACE, &[value]).unwrap_err());
         assert!(refused.contains(said), "{value}: {refused}");

@@ -7,6 +7,11 @@
 {{- end -}}
 {{- end -}}
 
+{{/* The Secret with the operator's certificate, where somebody else keeps it. */}}
+{{- define "pointsman.certificate" -}}
+{{- if .Values.certManager.enabled -}}pointsman-certificate{{- else -}}{{ .Values.certificateSecret }}{{- end -}}
+{{- end -}}
+
 {{/* {cpu: 50m, memory: 32Mi} as cpu=50m,memory=32Mi. */}}
 {{- define "pointsman.amounts" -}}
 {{- $pairs := list -}}
