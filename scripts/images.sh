@@ -4,6 +4,7 @@
 # pointsman: operator, sidecar and command line in one static program. test: the same from the build that the tests make
 # anyway (not optimised, not static). shop: Python with the stock openai package, for examples/shop. pause: what a
 # cluster of `make cluster` holds pods with. Prints for each: reference, archive, bytes, digest.
+# `scripts/images.sh --write` makes pointsman and puts its size into docs/benchmarks.md.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 . scripts/target.sh
@@ -19,8 +20,12 @@ say() { echo "images: $*" >&2; }
 fail() { say "$@"; exit 1; }
 
 main() {
-    local image work
+    local image work write=no
     mkdir -p "$OUT"
+    if [[ "${1:-}" == --write ]]; then
+        write=yes
+        set -- pointsman
+    fi
     [[ $# -gt 0 ]] || set -- pause pointsman shop
     for image in "$@"; do
         work="$(mktemp -d)"
@@ -34,6 +39,7 @@ main() {
             shop) shop ;;
             *) fail "there is no image \"$image\"; there are pause, pointsman, shop and test" ;;
         esac
+        if [[ "$write" == yes ]]; then write_size; fi
         rm -rf "$work"
     done
 }
@@ -133,6 +139,25 @@ pack() {
 
 report() {
     printf '%s %s %s %s\n' "$2" "$OUT/$1.tar" "$(stat -c %s "$OUT/$1.tar")" "$(head -1 "$OUT/$1.made")"
+}
+
+# What stands in docs/benchmarks.md between the markers.
+write_size() {
+    local page=docs/benchmarks.md megabytes='{ printf "%.1f MB", $1 / 1e6 }'
+    local marker="<!-- written by scripts/images.sh --write:"
+    {
+        sed "/^$marker begin -->\$/q" "$page"
+        printf '\n| what | size |\n| --- | --- |\n'
+        printf '| archive, as it travels | %s |\n' "$(stat -c %s "$OUT/pointsman.tar" | awk "$megabytes")"
+        ( cd "$work/rootfs" && find . -type f -printf '%s %P\n' | LC_ALL=C sort -rn ) | while read -r size file; do
+            if ((size > 100000)); then printf '| `/%s` | %s |\n' "$file" "$(awk "$megabytes" <<<"$size")"; fi
+        done
+        printf '\nPointsman %s, %s, %s.\n\n' "$VERSION" "$(uname -m)" \
+            "$(ldd "$work/rootfs/usr/local/bin/pointsman" | grep -q statically && echo "linked statically" || echo "linked dynamically")"
+        sed -n "/^$marker end -->\$/,\$p" "$page"
+    } >"$work/page"
+    cp "$work/page" "$page"
+    say "wrote $page"
 }
 
 main "$@"
