@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # The node suite: makes a cluster of its own, installs the chart with the build under test, runs tests/node, and ends it all.
 #
-# Arguments go to the tests: `scripts/e2e.sh the_shop`. `scripts/e2e.sh --env-for COMMAND …` runs COMMAND instead, with the
-# node in its environment (scripts/test.sh does); where this machine cannot hold a node, COMMAND is told why.
+# Arguments go to the tests: `scripts/e2e.sh the_shop`. Where this machine cannot hold a node, every story says that it is
+# skipped, and why; where the node does not come up, every story fails.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 export CLUSTER="e2e-$$"
@@ -12,17 +12,13 @@ say() { echo "e2e: $*" >&2; }
 
 main() {
     local status=0
-    if [[ "${1:-}" == --env-for ]]; then
-        shift
-        # The other tests of COMMAND are worth running without a node too.
+    # As scripts/test.sh has it: with other features, half of the workspace would be built anew.
+    scripts/cargo.sh build --workspace --bins --tests
+    if [[ -z "${POINTSMAN_NODE_ABSENT:-}" ]]; then
         prepare || export POINTSMAN_NODE_BROKEN="the node could not be prepared; why stands above the tests"
-        "$@" || status=$?
-    else
-        # As scripts/test.sh has it: with other features, half of the workspace would be built anew.
-        scripts/cargo.sh build --workspace --bins --tests
-        prepare
-        scripts/cargo.sh test --workspace --test node -- --nocapture "$@" || status=$?
     fi
+    # A thread for each: which of them run side by side is their own affair (tests/node/node.rs).
+    scripts/cargo.sh test --workspace --test node -- --nocapture --test-threads=32 "$@" || status=$?
     if [[ "$status" != 0 && -n "${POINTSMAN_NODE_KUBECONFIG:-}" ]]; then explain; fi
     exit "$status"
 }

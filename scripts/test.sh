@@ -1,12 +1,13 @@
 #!/usr/bin/env bash
 # Every test there is. The last line is `N passed, N failed, N skipped`.
 #
+# Where the machine can hold a node, the stories of tests/node run on one; WITHOUT_NODE=1 leaves them out.
 # Cold, on two cores, it builds Kubernetes and Helm (once) and the workspace, one after the other: they would only
 # take the cores from each other.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
-passed=0 failed=0 skipped=0
+passed=0 failed=0 skipped=0 skipped_themselves=0
 work="$(mktemp -d)"
 trap 'rm -rf "$work"' EXIT
 export POINTSMAN_SKIPPED="$work/skipped"
@@ -21,10 +22,11 @@ main() {
     export KUBEBUILDER_ASSETS
     echo "Kubernetes API server: $KUBEBUILDER_ASSETS"
     scripts/tools.sh helm kubeconform >/dev/null
-    # The stories of a whole node take minutes and a machine that can hold one: asked for, or counted as skipped.
-    if [[ -z "${WITH_NODE:-}" ]]; then
-        export POINTSMAN_NODE_ABSENT="a node was not asked for: run make e2e, or WITH_NODE=1 make test"
-    elif [[ -z "$(scripts/cluster/able.sh)" ]]; then
+    local no_node="left out by WITHOUT_NODE=${WITHOUT_NODE:-}"
+    [[ -n "${WITHOUT_NODE:-}" ]] || no_node="$(scripts/cluster/able.sh)"
+    if [[ -n "$no_node" ]]; then
+        export POINTSMAN_NODE_ABSENT="$no_node"
+    else
         scripts/tools.sh kubernetes containerd coredns >/dev/null
     fi
 
@@ -34,6 +36,8 @@ main() {
 
     step "rust tests"
     rust_tests
+    step "a node"
+    node_tests
     step "script tests"
     python_tests scripts/demo
     python_tests models/tools
@@ -45,6 +49,10 @@ main() {
     if [[ -s "$POINTSMAN_SKIPPED" ]]; then
         step "skipped"
         cat "$POINTSMAN_SKIPPED"
+    fi
+    if [[ -n "$no_node" ]]; then
+        echo
+        echo "$(grep -cF ": $no_node" "$POINTSMAN_SKIPPED" || true) tests of the node suite skipped: $no_node"
     fi
     echo
     echo "$passed passed, $failed failed, $skipped skipped"
@@ -60,19 +68,37 @@ count() {
     passed=$((passed + $1)) failed=$((failed + now_failed)) skipped=$((skipped + $3))
 }
 
+# All targets but the node suite, which brings a node.
 rust_tests() {
-    local status=0 log="$work/rust" sums own now_passed now_failed now_ignored
-    local node=(scripts/e2e.sh --env-for)
-    [[ -n "${WITH_NODE:-}" ]] || node=()
-    "${node[@]}" scripts/cargo.sh test --workspace --no-fail-fast 2>&1 | tee "$log" || status=$?
+    local status=0 log="$work/rust" targets
+    targets="$(scripts/cargo.sh metadata --no-deps --format-version 1 | python3 -c '
+import json, sys
+targets = (target for package in json.load(sys.stdin)["packages"] for target in package["targets"])
+print(*sorted({"--test=" + target["name"] for target in targets if target["kind"] == ["test"]} - {"--test=node"}))')"
+    # shellcheck disable=SC2086  # one argument each
+    scripts/cargo.sh test --workspace --no-fail-fast --lib --bins $targets 2>&1 | tee "$log" || status=$?
+    scripts/cargo.sh test --workspace --no-fail-fast --doc 2>&1 | tee -a "$log" || status=$?
     # The instrument of the benchmarks is a workspace of its own.
     scripts/cargo.sh test --quiet --locked --manifest-path tests/bench/load/Cargo.toml 2>&1 | tee -a "$log" || status=$?
-    sums="$(sed -n 's/^test result: .* \([0-9]*\) passed; \([0-9]*\) failed; \([0-9]*\) ignored;.*/\1 \2 \3/p' "$log" \
+    count_rust "$log" "$status"
+}
+
+node_tests() {
+    local status=0 log="$work/node"
+    scripts/e2e.sh 2>&1 | tee "$log" || status=$?
+    count_rust "$log" "$status"
+}
+
+# count_rust LOG EXIT_STATUS
+count_rust() {
+    local sums own now_passed now_failed now_ignored
+    sums="$(sed -n 's/^test result: .* \([0-9]*\) passed; \([0-9]*\) failed; \([0-9]*\) ignored;.*/\1 \2 \3/p' "$1" \
         | awk '{ p += $1; f += $2; s += $3 } END { print p + 0, f + 0, s + 0 }')"
     read -r now_passed now_failed now_ignored <<<"$sums"
     # A test that skips itself is a passed one to Cargo.
-    own="$(wc -l <"$POINTSMAN_SKIPPED")"
-    count "$((now_passed - own))" "$now_failed" "$((now_ignored + own))" "$status"
+    own="$(($(wc -l <"$POINTSMAN_SKIPPED") - skipped_themselves))"
+    skipped_themselves="$((skipped_themselves + own))"
+    count "$((now_passed - own))" "$now_failed" "$((now_ignored + own))" "$2"
 }
 
 # Python's unittest in a folder, if it has any.

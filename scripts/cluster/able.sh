@@ -12,6 +12,8 @@ elif ! unshare --net sh -c 'ip link add able type bridge' 2>/dev/null && command
     echo "this kernel has no bridges (module bridge)"
 elif ! grep -qw overlay /proc/filesystems && ! modprobe overlay 2>/dev/null; then
     echo "this kernel has no overlay file system (module overlay)"
+elif (($(awk '$1 == "MemAvailable:" { print $2 }' /proc/meminfo) < 3000000)); then
+    echo "a node with its pods takes 3 GB of memory, and less is free"
 elif [[ ! -w /sys/fs/cgroup ]]; then
     echo "/sys/fs/cgroup cannot be written to: the kubelet cannot make cgroups"
 fi

@@ -1,4 +1,4 @@
-//! Where is the node, and who may disturb its operator now?
+//! Where is the node, whose turn is it, and who may disturb its operator now?
 
 use std::path::PathBuf;
 use std::process::Stdio;
@@ -7,7 +7,7 @@ use anyhow::{Context, bail};
 use pointsman_test_support::wait_for;
 use tokio::io::AsyncWriteExt;
 use tokio::process::Command;
-use tokio::sync::{RwLock, RwLockReadGuard, RwLockWriteGuard};
+use tokio::sync::{Mutex, Semaphore, SemaphorePermit};
 
 /// Where the chart is installed.
 pub(crate) const ROOT: &str = "pointsman-system";
@@ -17,12 +17,22 @@ pub(crate) const PATIENT: std::time::Duration = std::time::Duration::from_secs(1
 /// More than any command's own `--timeout`: a story may fail, and must not hang.
 const TOO_LONG: std::time::Duration = std::time::Duration::from_secs(240);
 
-static OPERATOR: RwLock<()> = RwLock::const_new(());
+/// How many stories run side by side: they mostly wait, and what they start takes the machine's cores.
+const ROOM: u32 = 4;
+/// First come, first served: whoever wants all of it waits for those who came before, and holds up those who come later.
+static STORIES: Semaphore = Semaphore::const_new(ROOM as usize);
+static ABSENCE: Mutex<Absence> = Mutex::const_new(Absence { stories: 0, room: None });
 
-/// The node, with the operator in it left alone (`beside`) or taken away by this story (`alone`); else the test is skipped.
+/// The operator is away, for several stories at once.
+struct Absence {
+    stories: usize,
+    room: Option<SemaphorePermit<'static>>,
+}
+
+/// The node, once it is this story's turn; else the test is skipped.
 macro_rules! node {
-    ($turn:ident) => {
-        match $crate::node::Node::$turn().await {
+    () => {
+        match $crate::node::Node::turn().await {
             Ok(node) => node,
             Err(why) => return pointsman_test_support::skip(&why),
         }
@@ -37,26 +47,32 @@ pub(crate) struct Node {
     kubeconfig: PathBuf,
     enter: PathBuf,
     containerd: PathBuf,
-    _turn: Turn,
+    turn: Mutex<Turn>,
 }
 
-/// Held until the story ends.
+/// What a story may do to the operator now.
 enum Turn {
-    Beside { _guard: RwLockReadGuard<'static, ()> },
-    Alone { _guard: RwLockWriteGuard<'static, ()> },
+    /// Between two others.
+    None,
+    /// Others run too: it is left alone. Or they do not, and it may go.
+    Held { _room: SemaphorePermit<'static> },
+    /// It is away, and this story is one of those for which it is.
+    Away,
 }
 
 impl Node {
-    /// For stories that need the operator and leave it alone.
-    pub(crate) async fn beside() -> Result<Self, String> {
-        let programs = Programs::find()?;
-        Ok(programs.with(Turn::Beside { _guard: OPERATOR.read().await }))
+    /// Waits for a turn beside other stories.
+    pub(crate) async fn turn() -> Result<Self, String> {
+        let Programs { kubectl, helm, kubeconfig, enter, containerd } = Programs::find()?;
+        let turn = Mutex::new(Turn::Held { _room: room(1).await });
+        Ok(Self { kubectl, helm, kubeconfig, enter, containerd, turn })
     }
 
-    /// For stories that take the operator away: no other story runs meanwhile.
-    pub(crate) async fn alone() -> Result<Self, String> {
-        let programs = Programs::find()?;
-        Ok(programs.with(Turn::Alone { _guard: OPERATOR.write().await }))
+    /// Waits until no other story runs; from here on none does.
+    pub(crate) async fn alone(&self) {
+        let mut turn = self.turn.lock().await;
+        *turn = Turn::None;
+        *turn = Turn::Held { _room: room(ROOM).await };
     }
 
     /// What kubectl prints; the error is what a user reads.
@@ -106,8 +122,17 @@ impl Node {
         self.kubectl(&["get", object, "-n", namespace, "-o", &format!("jsonpath={path}")]).await
     }
 
-    /// Takes the operator away, and waits until it is gone.
+    /// Waits until the operator is away; stories that want that share one absence.
     pub(crate) async fn operator_away(&self) -> anyhow::Result<()> {
+        let mut turn = self.turn.lock().await;
+        *turn = Turn::None;
+        let mut absence = ABSENCE.lock().await;
+        absence.stories += 1;
+        *turn = Turn::Away;
+        if absence.stories > 1 {
+            return Ok(());
+        }
+        absence.room = Some(room(ROOM).await);
         self.kubectl(&["scale", "deployment/pointsman", "-n", ROOT, "--replicas=0"]).await?;
         wait_for("the operator's pod is gone", PATIENT, || async {
             let pods = self.kubectl(&["get", "pods", "-n", ROOT, "-o", "name"]).await?;
@@ -116,7 +141,23 @@ impl Node {
         .await
     }
 
+    /// Waits until the operator is back: once no story wants it away any more.
     pub(crate) async fn operator_back(&self) -> anyhow::Result<()> {
+        let mut turn = self.turn.lock().await;
+        *turn = Turn::None;
+        let mut absence = ABSENCE.lock().await;
+        absence.stories -= 1;
+        if absence.stories == 0 {
+            let brought = self.bring_back().await;
+            absence.room = None;
+            brought?;
+        }
+        drop(absence);
+        *turn = Turn::Held { _room: room(1).await };
+        Ok(())
+    }
+
+    async fn bring_back(&self) -> anyhow::Result<()> {
         self.kubectl(&["scale", "deployment/pointsman", "-n", ROOT, "--replicas=1"]).await?;
         self.operator_ready().await
     }
@@ -132,6 +173,26 @@ impl Node {
         let done = run(self.kubectl_command(arguments), input).await;
         done.with_context(|| format!("kubectl {}", arguments.join(" ")))
     }
+}
+
+/// A story that failed while the operator was away must not keep it from the others.
+impl Drop for Node {
+    fn drop(&mut self) {
+        if !matches!(self.turn.get_mut(), Turn::Away) {
+            return;
+        }
+        let mut absence = tokio::task::block_in_place(|| ABSENCE.blocking_lock());
+        absence.stories -= 1;
+        if absence.stories == 0 {
+            let back = ["scale", "deployment/pointsman", "-n", ROOT, "--replicas=1"];
+            let _ = self.kubectl_command(&back).into_std().output();
+            absence.room = None;
+        }
+    }
+}
+
+async fn room(many: u32) -> SemaphorePermit<'static> {
+    STORIES.acquire_many(many).await.expect("it is never closed")
 }
 
 /// What `scripts/e2e.sh` says about the node.
@@ -163,11 +224,6 @@ impl Programs {
             let absent = std::env::var("POINTSMAN_NODE_ABSENT");
             absent.unwrap_or_else(|_| "there is no node; `make e2e` makes one".to_owned())
         })
-    }
-
-    fn with(self, turn: Turn) -> Node {
-        let Self { kubectl, helm, kubeconfig, enter, containerd } = self;
-        Node { kubectl, helm, kubeconfig, enter, containerd, _turn: turn }
     }
 }
 

@@ -14,7 +14,7 @@ const AWAY: Duration = Duration::from_secs(120);
 #[tokio::test(flavor = "multi_thread")]
 async fn calls_go_on_while_the_operator_is_away_for_two_minutes_and_are_counted_afterwards()
 -> anyhow::Result<()> {
-    let node = node!(alone);
+    let node = node!();
     let stage = Stage::set(&node, "away").await?;
     stage.app("app").await?;
     stage.ask("app", "auto").await?;
@@ -46,11 +46,12 @@ async fn calls_go_on_while_the_operator_is_away_for_two_minutes_and_are_counted_
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_release_is_uninstalled_and_installed_again_under_running_pods() -> anyhow::Result<()> {
-    let node = node!(alone);
+    let node = node!();
     let stage = Stage::set(&node, "uninstall").await?;
     stage.only("gpt-5-nano").await?;
     stage.app("app").await?;
     stage.ask("app", "auto").await?;
+    node.alone().await;
     let values = node.helm(&["get", "values", "pointsman", "-n", ROOT, "-o", "yaml"]).await?;
 
     node.helm(&["uninstall", "pointsman", "-n", ROOT, "--wait"]).await?;

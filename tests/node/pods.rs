@@ -16,7 +16,7 @@ print('answered by', answer.model)
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_job_that_calls_a_model_ends_within_five_seconds_of_its_main_container() -> anyhow::Result<()> {
-    let node = node!(beside);
+    let node = node!();
     let stage = Stage::set(&node, "job").await?;
     let job = json!({
         "apiVersion": "batch/v1", "kind": "Job", "metadata": {"name": "digest"},
@@ -40,7 +40,7 @@ async fn a_job_that_calls_a_model_ends_within_five_seconds_of_its_main_container
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_init_container_can_call_a_model() -> anyhow::Result<()> {
-    let node = node!(beside);
+    let node = node!();
     let stage = Stage::set(&node, "init").await?;
     let pod = json!({
         "apiVersion": "v1", "kind": "Pod", "metadata": {"name": "warm"},
@@ -60,8 +60,35 @@ async fn an_init_container_can_call_a_model() -> anyhow::Result<()> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn in_a_pod_of_a_mesh_the_sidecar_asks_itself_whether_it_is_ready() -> anyhow::Result<()> {
+    let node = node!();
+    let stage = Stage::set(&node, "mesh").await?;
+    // By its name it is a mesh's proxy; what it does is of no matter here.
+    let mut proxy = container("istio-proxy", "import signal; signal.pause()");
+    proxy["restartPolicy"] = json!("Always");
+    let pod = json!({
+        "apiVersion": "v1", "kind": "Pod", "metadata": {"name": "meshed"},
+        "spec": {
+            "restartPolicy": "Never", "terminationGracePeriodSeconds": 1,
+            "initContainers": [proxy],
+            "containers": [container("app", ASK_ONCE)],
+        },
+    });
+    stage.apply(&pod.to_string()).await?;
+    let command = stage.value("pod/meshed", "{.spec.initContainers[1].startupProbe.exec.command[2]}").await?;
+    assert_eq!(command, "ready");
+    stage
+        .kubectl(&["wait", "--for=jsonpath={.status.phase}=Succeeded", "pod/meshed", "--timeout=180s"])
+        .await?;
+    let log = stage.kubectl(&["logs", "pod/meshed", "-c", "app"]).await?;
+    assert!(log.contains("answered by gpt-"), "{log}");
+    stage.books_agree().await?;
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_sidecar_that_is_killed_comes_back_and_serves_without_the_operator() -> anyhow::Result<()> {
-    let node = node!(alone);
+    let node = node!();
     let stage = Stage::set(&node, "killed").await?;
     stage.only("gpt-5-nano").await?;
     stage.app("app").await?;

@@ -7,7 +7,7 @@ use crate::stage::Stage;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_bad_policy_is_refused_or_not_accepted_and_the_old_one_serves_on() -> anyhow::Result<()> {
-    let node = node!(alone);
+    let node = node!();
     let stage = Stage::set(&node, "bad-policy").await?;
     stage.only("gpt-5-nano").await?;
     stage.app("app").await?;
@@ -35,8 +35,9 @@ async fn a_bad_policy_is_refused_or_not_accepted_and_the_old_one_serves_on() -> 
     assert_eq!(stage.ask("app", "auto").await?, before);
 
     // A new operator has never seen the good version; the pod has.
-    node.kubectl(&["rollout", "restart", "deployment/pointsman", "-n", ROOT]).await?;
-    node.operator_ready().await?;
+    node.operator_away().await?;
+    assert_eq!(stage.ask("app", "auto").await?, before);
+    node.operator_back().await?;
     assert_eq!(stage.ask("app", "auto").await?, before);
 
     stage.kubectl(&["patch", "rpol", "default", "--type=merge", "-p", r#"{"spec":{"rules":null}}"#]).await?;
@@ -50,7 +51,7 @@ async fn a_bad_policy_is_refused_or_not_accepted_and_the_old_one_serves_on() -> 
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_policy_of_the_root_namespace_is_the_default_of_last_resort() -> anyhow::Result<()> {
-    let node = node!(alone);
+    let node = node!();
     let stage = Stage::set(&node, "root-default").await?;
     stage.kubectl(&["delete", "rpol/default"]).await?;
     stage.app("app").await?;

@@ -11,7 +11,7 @@ use crate::stage::Stage;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_rotated_key_is_used_within_five_seconds_and_no_call_fails() -> anyhow::Result<()> {
-    let node = node!(beside);
+    let node = node!();
     let stage = Stage::set(&node, "rotation").await?;
     stage.app("app").await?;
     stage.ask("app", "auto").await?;
@@ -49,7 +49,7 @@ async fn a_rotated_key_is_used_within_five_seconds_and_no_call_fails() -> anyhow
 
 #[tokio::test(flavor = "multi_thread")]
 async fn namespaces_see_each_others_models_by_reference_and_consent_only() -> anyhow::Result<()> {
-    let node = node!(beside);
+    let node = node!();
     let owner = Stage::set(&node, "owner").await?;
     let other = Stage::empty(&node, "other").await?;
     other.app("app").await?;

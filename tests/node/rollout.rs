@@ -40,7 +40,7 @@ print(f'ended with {whole} whole and {lost} lost', flush=True)
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_rolling_update_under_streaming_load_loses_no_answer() -> anyhow::Result<()> {
-    let node = node!(beside);
+    let node = node!();
     let stage = Stage::set(&node, "rollout").await?;
     stage.apply(&deployment("stream", 3, STREAM)).await?;
     stage.kubectl(&["rollout", "status", "deployment/stream", "--timeout=180s"]).await?;

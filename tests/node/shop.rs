@@ -7,7 +7,7 @@ use crate::stage::Stage;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_shop_is_answered_and_an_edit_of_its_policy_restarts_nothing() -> anyhow::Result<()> {
-    let node = node!(beside);
+    let node = node!();
     let _gone = Gone(&node);
     node.kubectl(&["create", "namespace", "shop"]).await?;
     node.kubectl(&["label", "ns", "shop", "pointsman.dev/inject=enabled"]).await?;
@@ -66,7 +66,7 @@ async fn the_shop_is_answered_and_an_edit_of_its_policy_restarts_nothing() -> an
 
 #[tokio::test(flavor = "multi_thread")]
 async fn one_provider_of_four_lines_its_secret_and_the_label_are_enough_for_auto() -> anyhow::Result<()> {
-    let node = node!(beside);
+    let node = node!();
     // The shop's server stands for OpenAI's; the policy and the provider are not taken over.
     let stage = Stage::set(&node, "four-lines").await?;
     stage.kubectl(&["delete", "rpol/default", "llmp/cloud", "rolebinding/pointsman-secrets"]).await?;
