@@ -31,23 +31,35 @@ const CANDIDATES: usize = 20;
 const CALLS_PER_BATCH: u32 = 500;
 const BATCHES: u32 = 200;
 
+const OPTIMIZERS: [Optimizer; 10] = [
+    Optimizer::MaxScore,
+    Optimizer::Strict,
+    Optimizer::SimpleLp,
+    Optimizer::OptimalLp,
+    Optimizer::SpeedWeighted,
+    Optimizer::ShadowPrice,
+    Optimizer::Pareto,
+    Optimizer::Cheapest,
+    Optimizer::Fastest,
+    Optimizer::MostAvailable,
+];
+
 fn main() {
+    // `--count CALLS` only decides, so often for each case: what it takes beyond another count is countable.
+    let arguments: Vec<String> = std::env::args().collect();
+    if let Some(at) = arguments.iter().position(|argument| argument == "--count") {
+        let [calls, optimizer, providers] = [1, 2, 3].map(|i| arguments[at + i].as_str());
+        let optimizer = OPTIMIZERS.into_iter().find(|known| known.name() == optimizer).expect("an optimizer");
+        let snapshot = world(optimizer, providers.parse().expect("a number"));
+        best(&snapshot, true, 1, calls.parse().expect("a number"));
+        return;
+    }
     println!("{CANDIDATES} candidates, nanoseconds: admit and decide together, and decide alone");
     for providers in [1, 2] {
-        for optimizer in [
-            Optimizer::MaxScore,
-            Optimizer::Strict,
-            Optimizer::SimpleLp,
-            Optimizer::OptimalLp,
-            Optimizer::SpeedWeighted,
-            Optimizer::ShadowPrice,
-            Optimizer::Pareto,
-            Optimizer::Cheapest,
-            Optimizer::Fastest,
-            Optimizer::MostAvailable,
-        ] {
+        for optimizer in OPTIMIZERS {
             let snapshot = world(optimizer, providers);
-            let [both, admitting] = [true, false].map(|deciding| best(&snapshot, deciding));
+            let [both, admitting] =
+                [true, false].map(|deciding| best(&snapshot, deciding, BATCHES, CALLS_PER_BATCH));
             let name = optimizer.name();
             println!("{providers} provider(s) a model  {name:<14} {both:>6.0} {:>6.0}", both - admitting);
         }
@@ -55,7 +67,7 @@ fn main() {
 }
 
 /// Nanoseconds of one call in the fastest batch.
-fn best(snapshot: &Snapshot, deciding: bool) -> f64 {
+fn best(snapshot: &Snapshot, deciding: bool, batches: u32, per_batch: u32) -> f64 {
     let thetas: Vec<CandidateScore> = (0..CANDIDATES)
         .map(|i| CandidateScore { value: (i as f64 * 0.37).sin(), source: ScoreSource::Scorer })
         .collect();
@@ -90,9 +102,9 @@ fn best(snapshot: &Snapshot, deciding: bool) -> f64 {
         text: &prompt,
         caller: &Nobody,
     };
-    let batch = || {
+    let calls = |count: u32| {
         let started = Instant::now();
-        for _ in 0..CALLS_PER_BATCH {
+        for _ in 0..count {
             match admit(black_box(&facts), black_box(&view)) {
                 Admit::Score(admitted) if deciding => {
                     black_box(decide(&view, admitted, &scores));
@@ -102,9 +114,9 @@ fn best(snapshot: &Snapshot, deciding: bool) -> f64 {
                 }
             }
         }
-        started.elapsed().as_nanos() as f64 / f64::from(CALLS_PER_BATCH)
+        started.elapsed().as_nanos() as f64 / f64::from(count)
     };
-    (0..BATCHES).map(|_| batch()).fold(f64::INFINITY, f64::min)
+    (0..batches).map(|_| calls(per_batch)).fold(f64::INFINITY, f64::min)
 }
 
 fn world(optimizer: Optimizer, providers: usize) -> Snapshot {

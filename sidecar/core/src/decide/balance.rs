@@ -44,22 +44,27 @@ pub(super) struct Team {
     members: SmallVec<[Member; 4]>,
 }
 
-/// What is believed and seen of a provider together.
-struct Belief {
-    available: f64,
-    ms: f64,
-    peak_ms: f64,
-}
-
 impl Team {
     /// Ranks the providers among `mask`, all of one model.
     pub(super) fn new(v: &View<'_>, mask: CandMask, cost: impl Fn(usize) -> f64) -> Self {
-        let way = v.policy.config.balancing;
+        let mut team = Self::empty(v);
+        team.gather(v, mask, cost);
+        team
+    }
+
+    /// Nobody yet: to be filled for one model after the other.
+    pub(super) fn empty(v: &View<'_>) -> Self {
+        Self { way: v.policy.config.balancing, members: SmallVec::new() }
+    }
+
+    /// Takes the providers among `mask`, all of one model, in place of those that it had.
+    pub(super) fn gather(&mut self, v: &View<'_>, mask: CandMask, cost: impl Fn(usize) -> f64) {
         let alone = mask.0.is_power_of_two();
-        let member = |candidate: usize| {
+        self.members.clear();
+        for candidate in mask.iter() {
             let target = v.policy.candidates[candidate].target;
             let model = &v.snapshot.targets[target].model;
-            Member {
+            self.members.push(Member {
                 candidate,
                 cost: cost(candidate),
                 expected_ms: model.prior.answer_ms(model.prior.output_tokens),
@@ -68,20 +73,21 @@ impl Team {
                 measured: if alone { Measured::default() } else { (v.measured)(target) },
                 share: 1.0,
                 merit: 0.0,
-            }
-        };
-        let mut team = Self { way, members: mask.iter().map(member).collect() };
-        if !alone {
-            team.rank(v.policy.weights(v.policy.config.objective));
+            });
         }
-        team
+        if !alone {
+            self.rank(v);
+        }
     }
 
-    /// The mean of a figure over the calls to come.
-    pub(super) fn mean(&self, figure: impl Fn(&Member) -> f64) -> f64 {
+    /// The means of figures over the calls to come.
+    pub(super) fn means<const N: usize>(&self, figures: impl Fn(&Member) -> [f64; N]) -> [f64; N] {
         match self.members.as_slice() {
-            [one] => figure(one),
-            many => many.iter().filter(|m| m.share > 0.0).map(|m| m.share * figure(m)).sum(),
+            [one, ..] if one.share == 1.0 => figures(one),
+            many => many.iter().filter(|m| m.share > 0.0).fold([0.0; N], |mut sums, m| {
+                sums.iter_mut().zip(figures(m)).for_each(|(sum, figure)| *sum += m.share * figure);
+                sums
+            }),
         }
     }
 
@@ -119,49 +125,33 @@ impl Team {
     }
 
     /// Fills in merits and shares, and sorts by merit.
-    fn rank(&mut self, weights: [f64; 3]) {
-        let fastest = |of: fn(&Measured) -> f64| {
-            let seen = self.members.iter().map(|m| &m.measured).filter(|m| m.answers > 0.0);
-            let fastest = seen.map(of).fold(f64::INFINITY, f64::min);
-            if fastest.is_finite() { fastest } else { 1.0 }
-        };
-        let (slowness, peak) = (fastest(|m| m.slowness), fastest(|m| m.peak));
-        let beliefs: SmallVec<[Belief; 4]> =
-            self.members.iter().map(|m| believed(m, OPTIMISM * slowness, OPTIMISM * peak)).collect();
-        let most = |of: &dyn Fn(usize) -> f64| {
-            (0..beliefs.len()).map(of).filter(|x| x.is_finite()).fold(0.0, f64::max)
-        };
-        let saved = |value: f64, most: f64| {
-            if most > 0.0 && value.is_finite() { (most - value) / most } else { 0.0 }
-        };
-        let to_success = |i: usize| beliefs[i].ms / beliefs[i].available;
-        let costs: SmallVec<[f64; 4]> = self.members.iter().map(|m| m.cost).collect();
-        let (dearest, slowest) = (most(&|i| costs[i]), most(&|i| beliefs[i].ms));
-        let (longest, [wa, wc, ws]) = (most(&to_success), weights);
-        let beaten = |i: usize| {
-            let figures = |i: usize| [beliefs[i].available, -costs[i], -beliefs[i].ms];
-            (0..costs.len()).any(|other| dominates(&figures(other), &figures(i)))
-        };
-        for (i, member) in self.members.iter_mut().enumerate() {
-            let belief = &beliefs[i];
-            member.merit = match self.way {
-                Balancing::RoundRobin => 0.0,
-                Balancing::WeightedRoundRobin => member.weight,
-                Balancing::LeastLatency => -belief.peak_ms * (f64::from(member.measured.in_flight) + 1.0),
-                Balancing::Performance => (belief.available / belief.ms.max(f64::MIN_POSITIVE)).powi(2),
-                Balancing::CostOptimized => {
-                    COST_WEIGHT * saved(costs[i], dearest)
-                        + (1.0 - COST_WEIGHT) * saved(to_success(i), longest)
-                }
-                Balancing::HighestAvailability => belief.available,
-                Balancing::Pareto => {
-                    let weighed = wa * belief.available
-                        + wc * saved(costs[i], dearest)
-                        + ws * saved(belief.ms, slowest);
-                    // Whatever the weights, one that another beats comes after all that none beats.
-                    if beaten(i) { weighed - 2.0 } else { weighed }
-                }
-            };
+    fn rank(&mut self, v: &View<'_>) {
+        match self.way {
+            Balancing::RoundRobin => {}
+            Balancing::WeightedRoundRobin => self.value(|m| m.weight),
+            Balancing::LeastLatency => {
+                let peak = OPTIMISM * self.fastest(|m| m.peak);
+                self.value(|m| {
+                    let peak_ms = m.expected_ms * m.measured.peak.max(peak);
+                    -peak_ms * (f64::from(m.measured.in_flight) + 1.0)
+                });
+            }
+            Balancing::HighestAvailability => self.value(|m| available(&m.measured)),
+            Balancing::Performance => {
+                let slowness = OPTIMISM * self.fastest(|m| m.slowness);
+                self.value(|m| {
+                    (available(&m.measured) / believed_ms(m, slowness).max(f64::MIN_POSITIVE)).powi(2)
+                });
+            }
+            Balancing::CostOptimized => {
+                let slowness = OPTIMISM * self.fastest(|m| m.slowness);
+                let to_success = |m: &Member| believed_ms(m, slowness) / available(&m.measured);
+                let (dearest, longest) = (self.most(|m| m.cost), self.most(to_success));
+                self.value(|m| {
+                    COST_WEIGHT * saved(m.cost, dearest) + (1.0 - COST_WEIGHT) * saved(to_success(m), longest)
+                });
+            }
+            Balancing::Pareto => self.value_by_front(v.policy.weights(v.policy.config.objective)),
         }
         if self.way != Balancing::RoundRobin {
             self.members.sort_by(|a, b| {
@@ -173,6 +163,35 @@ impl Team {
             });
         }
         self.share();
+    }
+
+    fn value(&mut self, merit: impl Fn(&Member) -> f64) {
+        self.members.iter_mut().for_each(|member| member.merit = merit(member));
+    }
+
+    /// Whatever the weights, one that another beats comes after all that none beats.
+    fn value_by_front(&mut self, [wa, wc, ws]: [f64; 3]) {
+        let slowness = OPTIMISM * self.fastest(|m| m.slowness);
+        let ms = |m: &Member| believed_ms(m, slowness);
+        let (dearest, slowest) = (self.most(|m| m.cost), self.most(ms));
+        let figures: SmallVec<[[f64; 3]; 4]> =
+            self.members.iter().map(|m| [available(&m.measured), -m.cost, -ms(m)]).collect();
+        self.value(|m| {
+            let own = [available(&m.measured), -m.cost, -ms(m)];
+            let weighed = wa * own[0] + wc * saved(m.cost, dearest) + ws * saved(ms(m), slowest);
+            if figures.iter().any(|other| dominates(other, &own)) { weighed - 2.0 } else { weighed }
+        });
+    }
+
+    /// The least of a figure over those that were seen; 1 where none was.
+    fn fastest(&self, of: impl Fn(&Measured) -> f64) -> f64 {
+        let seen = self.members.iter().map(|m| &m.measured).filter(|m| m.answers > 0.0);
+        let fastest = seen.map(of).fold(f64::INFINITY, f64::min);
+        if fastest.is_finite() { fastest } else { 1.0 }
+    }
+
+    fn most(&self, of: impl Fn(&Member) -> f64) -> f64 {
+        self.members.iter().map(of).filter(|x| x.is_finite()).fold(0.0, f64::max)
     }
 
     fn share(&mut self) {
@@ -209,15 +228,15 @@ impl Team {
     }
 }
 
-/// What was seen, shrunk to an optimistic belief.
-fn believed(member: &Member, slowness: f64, peak: f64) -> Belief {
+/// How long an answer is believed to take: what was seen, shrunk to an optimistic belief.
+fn believed_ms(member: &Member, slowness: f64) -> f64 {
     let seen = &member.measured;
-    let shrunk = |mean: f64, weight: f64, belief: f64| (weight * mean + BELIEF * belief) / (weight + BELIEF);
-    Belief {
-        available: shrunk(seen.success, seen.outcomes, 1.0),
-        ms: member.expected_ms * shrunk(seen.slowness, seen.answers, slowness),
-        peak_ms: member.expected_ms * seen.peak.max(peak),
-    }
+    member.expected_ms * ((seen.answers * seen.slowness + BELIEF * slowness) / (seen.answers + BELIEF))
+}
+
+/// How much less than the most it is, in parts of the most.
+fn saved(value: f64, most: f64) -> f64 {
+    if most > 0.0 && value.is_finite() { (most - value) / most } else { 0.0 }
 }
 
 /// The success rate that is believed of a target that was seen so.

@@ -26,14 +26,16 @@ pub fn decide(v: &View<'_>, admitted: Admitted, scores: &Scores<'_>) -> Decision
     let complexity = scores.complexity();
     // A policy that observes chooses as if a virtual model had been asked for.
     let v = &View { asked: admitted.call.asked, ..*v };
-    let decision = match admitted.waiting {
+    let mut decision = match admitted.waiting {
         None => choose(v, admitted, scores),
         Some(fitting) => match narrow(v, admitted.rows, fitting.rule(v, complexity), admitted.call) {
             Admit::Decided(decision) => decision,
             Admit::Score(admitted) => choose(v, admitted, scores),
         },
     };
-    Decision { task: scores.task.cloned(), complexity, ..decision }
+    decision.task = scores.task.cloned();
+    decision.complexity = complexity;
+    decision
 }
 
 fn choose(v: &View<'_>, admitted: Admitted, scores: &Scores<'_>) -> Decision {
@@ -77,8 +79,10 @@ fn choose(v: &View<'_>, admitted: Admitted, scores: &Scores<'_>) -> Decision {
         None if money_decided(v, scores, &aim, &rows, &plan) => PickReason::Budget,
         None => PickReason::Picked,
     };
-    let decision = conclude(v, rows, plan, reason, Method::Scored(aim.optimizer, method));
-    Decision { complexity_missing, tier, ..decision }
+    let mut decision = conclude(v, rows, plan, reason, Method::Scored(aim.optimizer, method));
+    decision.complexity_missing = complexity_missing;
+    decision.tier = tier;
+    decision
 }
 
 fn aim(v: &View<'_>, objective: pointsman_config::policy::Objective, optimizer: Option<Optimizer>) -> Aim {

@@ -76,7 +76,7 @@ impl Bounds {
 
 /// The models of the candidates in `mask`. A candidate whose figures are no numbers is left out.
 pub(super) fn contenders(v: &View<'_>, rows: &[Considered], mask: CandMask, bounds: &Bounds) -> Contenders {
-    let mut all = Contenders::new();
+    let mut all = Contenders::with_capacity(mask.0.count_ones() as usize);
     for i in mask.iter().filter(|i| is_comparable(&rows[*i])) {
         let lead = v.policy.candidates[i].lead;
         match all.iter_mut().rev().find(|contender| contender.lead == lead) {
@@ -93,12 +93,13 @@ pub(super) fn contenders(v: &View<'_>, rows: &[Considered], mask: CandMask, boun
             }),
         }
     }
+    let mut team = Team::empty(v);
     for contender in all.iter_mut().filter(|c| !c.mask.0.is_power_of_two()) {
-        let team = team(v, rows, contender.mask);
-        contender.quality = team.mean(|m| rows[m.candidate].quality);
-        contender.cost = team.mean(|m| m.cost);
-        contender.load = team.mean(|m| bounds.load(v, &rows[m.candidate]));
-        contender.ms = team.mean(|m| rows[m.candidate].expected_ms);
+        team.gather(v, contender.mask, |i| usd(&rows[i]));
+        [contender.quality, contender.cost, contender.load, contender.ms] = team.means(|m| {
+            let row = &rows[m.candidate];
+            [row.quality, m.cost, bounds.load(v, row), row.expected_ms]
+        });
         contender.ranked = team.ranked();
     }
     all
@@ -143,9 +144,21 @@ pub(super) fn win_rates(v: &View<'_>, scores: &Scores<'_>, all: &[Contender]) ->
     let total: f64 = all.iter().map(weight).sum();
     let share = |c: &Contender| if total > 0.0 { weight(c) / total } else { 1.0 / all.len() as f64 };
     let shares: SmallVec<[f64; 16]> = all.iter().map(share).collect();
-    let wins =
-        |&own: &f64| strengths.iter().zip(&shares).map(|(other, share)| share * own / (own + other)).sum();
-    strengths.iter().map(wins).collect()
+    strengths.iter().map(|own| wins(*own, &strengths, &shares)).collect()
+}
+
+/// `sum of share x own / (own + other)`, in four sums at once: divisions that do not wait for each other.
+fn wins(own: f64, strengths: &[f64], shares: &[f64]) -> f64 {
+    let (others, rest) = strengths.as_chunks::<4>();
+    let (parts, of_rest) = shares.as_chunks::<4>();
+    let mut sums = [0.0; 4];
+    for (others, parts) in others.iter().zip(parts) {
+        for i in 0..4 {
+            sums[i] += parts[i] * own / (own + others[i]);
+        }
+    }
+    let rest: f64 = rest.iter().zip(of_rest).map(|(other, share)| share * own / (own + other)).sum();
+    sums.iter().sum::<f64>() + rest
 }
 
 fn odds(quality: f64) -> f64 {

@@ -52,17 +52,15 @@ impl Aim {
         draw: f64,
     ) -> Option<Ranking> {
         self.score(v, scores, all);
-        let mut order: SmallVec<[usize; 16]> = (0..all.len()).filter(|i| all[*i].score.is_finite()).collect();
+        let finite = (0..all.len()).filter(|i| all[*i].score.is_finite());
         if self.mixes() {
-            return self.mix(all, order, draw);
+            return self.mix(all, finite.collect(), draw);
         }
         let dominated = match self.optimizer {
             Optimizer::Pareto => beaten(all),
             _ => 0,
         };
-        order.sort_unstable_by(|&a, &b| {
-            (dominated >> a & 1).cmp(&(dominated >> b & 1)).then_with(|| better(all, a, b))
-        });
+        let order = sorted(all, finite, |i| dominated >> i & 1 == 1);
         Some(Ranking { order, probability: 1.0, dominated: dominated.count_ones() as usize })
     }
 
@@ -74,10 +72,8 @@ impl Aim {
         let mix = lp::solve(&points)?;
         let (drawn, probability) = mix.draw(draw);
         let stands_by = |at: &usize| *at == mix.low || *at == mix.high || points[*at].cost <= 1.0;
-        let mut order: SmallVec<[usize; 16]> =
-            (0..payable.len()).filter(stands_by).map(|at| payable[at]).collect();
         let first = payable[drawn];
-        order.sort_unstable_by(|&a, &b| (b == first).cmp(&(a == first)).then_with(|| better(all, a, b)));
+        let order = sorted(all, (0..payable.len()).filter(stands_by).map(|at| payable[at]), |i| i != first);
         Some(Ranking { order, probability, dominated: 0 })
     }
 
@@ -158,10 +154,23 @@ fn saved(value: f64, most: f64) -> f64 {
     if most > 0.0 { (most - value) / most } else { 0.0 }
 }
 
-/// The higher score, then the cheaper, then the earlier.
-fn better(all: &[Contender], a: usize, b: usize) -> std::cmp::Ordering {
-    let (x, y) = (&all[a], &all[b]);
-    y.score.total_cmp(&x.score).then_with(|| x.cost.total_cmp(&y.cost)).then_with(|| a.cmp(&b))
+/// Those that are `late` come last; else the higher score, then the cheaper, then the earlier.
+fn sorted(
+    all: &[Contender],
+    these: impl Iterator<Item = usize>,
+    late: impl Fn(usize) -> bool,
+) -> SmallVec<[usize; 16]> {
+    let key =
+        |i: usize| (late(i), u128::from(!rising(all[i].score)) << 64 | u128::from(rising(all[i].cost)), i);
+    let mut keys: SmallVec<[(bool, u128, usize); 24]> = these.map(key).collect();
+    keys.sort_unstable();
+    keys.into_iter().map(|(_, _, i)| i).collect()
+}
+
+/// A number that is larger where `x` is, by `total_cmp`.
+fn rising(x: f64) -> u64 {
+    let bits = x.to_bits();
+    if bits >> 63 == 1 { !bits } else { bits | 1 << 63 }
 }
 
 /// Those that another beats in quality, cost and time, as bits.
