@@ -83,7 +83,7 @@ test_image() {
 # An application like anybody's: it knows nothing of Pointsman.
 shop() {
     local source=examples/shop/image key
-    key="$({ cat "$source"/* scripts/images/*.py; python3 --version; } | sha256sum)"
+    key="$({ cat "$source"/* scripts/images.sh scripts/images/*.py; python3 --version; } | sha256sum)"
     unless_fresh shop pointsman.dev/shop:1 "$key" && return
     python3 scripts/images/runtime.py --python "$work/rootfs"
     say "installing the openai package into the image of the shop"
@@ -93,6 +93,9 @@ shop() {
     # Which tool installed a package, and when, differs from run to run.
     ( cd "$work/rootfs/app/packages" && rm -rf bin ./*.dist-info/{RECORD,INSTALLER,REQUESTED,direct_url.json} )
     cp "$source"/*.py "$work/rootfs/app/"
+    # Its root is read-only: what is not compiled here is compiled anew at every start, which takes seconds.
+    PYTHONHASHSEED=0 python3 -m compileall -q --invalidation-mode unchecked-hash -s "$work/rootfs" -p / \
+        "$work/rootfs/app" "$work/rootfs/usr/local/lib"
     user
     certificates
     pack shop pointsman.dev/shop:1 "$key" /usr/local/bin/python3 --env PYTHONPATH=/app/packages \
