@@ -147,17 +147,19 @@ report() {
 # What stands in docs/benchmarks.md between the markers.
 write_size() {
     local page=docs/benchmarks.md megabytes='{ printf "%.1f MB", $1 / 1e6 }'
-    local marker="<!-- written by scripts/images.sh --write:"
+    local marker="<!-- written by scripts/images.sh --write:" begin end
+    begin="$(grep -nxF "$marker begin -->" "$page" | cut -d: -f1)"
+    end="$(grep -nxF "$marker end -->" "$page" | cut -d: -f1)"
     {
-        sed "/^$marker begin -->\$/q" "$page"
+        head -n "$begin" "$page"
         printf '\n| what | size |\n| --- | --- |\n'
         printf '| archive, as it travels | %s |\n' "$(stat -c %s "$OUT/pointsman.tar" | awk "$megabytes")"
         ( cd "$work/rootfs" && find . -type f -printf '%s %P\n' | LC_ALL=C sort -rn ) | while read -r size file; do
             if ((size > 100000)); then printf '| `/%s` | %s |\n' "$file" "$(awk "$megabytes" <<<"$size")"; fi
         done
-        printf '\nPointsman %s, %s, %s.\n\n' "$VERSION" "$(uname -m)" \
+        printf '\n%s, %s, %s.\n\n' "$("$work/rootfs/usr/local/bin/pointsman" --version | head -1)" "$(uname -m)" \
             "$(ldd "$work/rootfs/usr/local/bin/pointsman" | grep -q statically && echo "linked statically" || echo "linked dynamically")"
-        sed -n "/^$marker end -->\$/,\$p" "$page"
+        tail -n "+$end" "$page"
     } >"$work/page"
     cp "$work/page" "$page"
     say "wrote $page"
