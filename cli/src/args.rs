@@ -99,11 +99,14 @@ Outcomes in the file (score, out_tokens, cost) are never read, so they may be nu
 #[derive(Debug, Args)]
 pub(crate) struct Train {
     /// Outcomes, one prompt per line, plain or gzip; may be repeated
-    #[arg(long, required = true, value_name = "FILE")]
+    #[arg(long, required_unless_present = "records", requires = "models", value_name = "FILE")]
     pub(crate) data: Vec<PathBuf>,
+    /// Rated calls instead, as `pointsman records --rated` prints them; may be repeated
+    #[arg(long, conflicts_with_all = ["data", "models", "hold_out", "dry_run", "plots"], value_name = "FILE")]
+    pub(crate) records: Vec<PathBuf>,
     /// The models of each source and their prices, as JSON
-    #[arg(long, value_name = "FILE")]
-    pub(crate) models: PathBuf,
+    #[arg(long, requires = "data", value_name = "FILE")]
+    pub(crate) models: Option<PathBuf>,
     /// Where the routing model is written
     #[arg(long, value_name = "DIR")]
     pub(crate) out: PathBuf,
@@ -113,7 +116,8 @@ pub(crate) struct Train {
     /// Canonical names, as JSON: `{"models": {NAME: [names in the data]}, "tasks": {label: kind of task}}`
     #[arg(long, value_name = "FILE")]
     pub(crate) names: Option<PathBuf>,
-    /// Folder with vocabulary.txt, vectors.bin and scales.bin [default: those of the shipped routing model]
+    /// Folder with vocabulary.txt, vectors.bin and scales.bin; with --records, of the routing model that saw the texts
+    /// [default: the shipped one]
     #[arg(long, value_name = "DIR")]
     pub(crate) tables: Option<PathBuf>,
     /// What the routing model is called
@@ -187,7 +191,11 @@ pub(crate) struct Run {
 #[derive(Debug, Args)]
 pub(crate) struct Records {
     /// Folder (or file) of manifests that was served
-    pub(crate) path: PathBuf,
+    #[arg(required_unless_present = "url", conflicts_with = "url")]
+    pub(crate) path: Option<PathBuf>,
+    /// A pointsman that is running, instead of what a folder has left: in a pod http://127.0.0.1:14100
+    #[arg(long, value_name = "URL", conflicts_with = "state_dir")]
+    pub(crate) url: Option<String>,
     /// The state folder, where `run` was given one
     #[arg(long, env = "POINTSMAN_STATE_DIR", value_name = "DIR")]
     pub(crate) state_dir: Option<PathBuf>,

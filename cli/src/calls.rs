@@ -1,8 +1,9 @@
-//! The scored calls of a process on its own, in an embedded store: what `pointsman train` learns from.
+//! The scored calls of a process, in an embedded store: what `pointsman train` learns from.
 //!
 //! One row per call, by request id, which sorts by time; the oldest go beyond a bound. Feedback is on disk when it is
 //! answered; calls without any may be lost with the last half second before a crash.
 
+use std::ops::Bound;
 use std::path::Path;
 
 use pointsman_sidecar::{CallRow, CallStore, StoreError};
@@ -16,31 +17,37 @@ const COMPLETIONS: TableDefinition<'_, &str, &str> = TableDefinition::new("compl
 
 /// The name of the file in a state folder.
 const FILE: &str = "calls.redb";
-const CALLS_AT_MOST: u64 = 50_000;
+/// Of a process on its own; some kilobytes each.
+pub(crate) const ALONE_AT_MOST: u64 = 50_000;
+/// Of a sidecar, whose state folder has 64 MiB.
+pub(crate) const OF_A_POD_AT_MOST: u64 = 4_000;
+/// The store's pages in memory. A call is written once and seldom read.
+const CACHE_BYTES: usize = 4 << 20;
 
 /// The store, open.
 pub(crate) struct Calls {
     database: Database,
+    most: u64,
 }
 
 impl Calls {
     /// Opens the store in a folder that exists.
-    pub(crate) fn open(folder: &Path) -> Result<Self, StoreError> {
-        let database = store::open(folder, FILE, |write| {
+    pub(crate) fn open(folder: &Path, most: u64) -> Result<Self, StoreError> {
+        let database = store::open_small(folder, FILE, CACHE_BYTES, |write| {
             write.open_table(CALLS)?;
             write.open_table(COMPLETIONS)?;
             Ok(())
         })?;
-        Ok(Self { database })
+        Ok(Self { database, most })
     }
 
     /// Opens what another process has left.
     pub(crate) fn read(folder: &Path) -> Result<Self, StoreError> {
-        Ok(Self { database: Database::open(folder.join(FILE))? })
+        Ok(Self { database: Database::open(folder.join(FILE))?, most: ALONE_AT_MOST })
     }
 
     /// Every row, oldest first.
-    pub(crate) fn rows(&self) -> Result<Vec<CallRow>, StoreError> {
+    pub(crate) fn all(&self) -> Result<Vec<CallRow>, StoreError> {
         let read = self.database.begin_read()?;
         let table = read.open_table(CALLS)?;
         let rows = table.iter()?.map(|row| Ok(serde_json::from_slice(row?.1.value())?));
@@ -61,7 +68,7 @@ impl CallStore for Calls {
                     completions.insert(completion.as_str(), row.id.as_str())?;
                 }
             }
-            while calls.len()? > CALLS_AT_MOST {
+            while calls.len()? > self.most {
                 let Some(oldest) = calls.pop_first()? else { break };
                 let oldest: CallRow = serde_json::from_slice(oldest.1.value())?;
                 if let Some(completion) = &oldest.completion_id {
@@ -72,7 +79,7 @@ impl CallStore for Calls {
         Ok(write.commit()?)
     }
 
-    fn feedback(&mut self, id: &str, score: f64) -> Result<bool, StoreError> {
+    fn feedback(&mut self, id: &str, score: f64) -> Result<Option<CallRow>, StoreError> {
         let write = self.database.begin_write()?;
         let known = {
             let mut calls = write.open_table(CALLS)?;
@@ -81,17 +88,21 @@ impl CallStore for Calls {
             let id = named.as_deref().unwrap_or(id);
             let row: Option<CallRow> =
                 calls.get(id)?.map(|row| serde_json::from_slice(row.value())).transpose()?;
-            match row {
-                Some(row) => {
-                    let row = CallRow { feedback: Some(score), ..row };
-                    calls.insert(id, serde_json::to_vec(&row)?.as_slice())?;
-                    true
-                }
-                None => false,
+            if let Some(row) = &row {
+                let rated = CallRow { feedback: Some(score), ..row.clone() };
+                calls.insert(id, serde_json::to_vec(&rated)?.as_slice())?;
             }
+            row
         };
         write.commit()?;
         Ok(known)
+    }
+
+    fn rows(&self, after: &str, most: usize) -> Result<Vec<CallRow>, StoreError> {
+        let read = self.database.begin_read()?;
+        let table = read.open_table(CALLS)?;
+        let rows = table.range::<&str>((Bound::Excluded(after), Bound::Unbounded))?;
+        rows.take(most).map(|row| Ok(serde_json::from_slice(row?.1.value())?)).collect()
     }
 }
 
@@ -107,6 +118,8 @@ mod tests {
             policy: "shop/default".to_owned(),
             picked: "small".to_owned(),
             served: Some("small".to_owned()),
+            said: Some(0.7),
+            mean: Some(0.6),
             propensity: 1.0,
             routing_model: "00".to_owned(),
             extractor: "words".to_owned(),
@@ -125,16 +138,32 @@ mod tests {
     #[test]
     fn feedback_finds_its_call_by_either_id_after_a_restart_and_the_last_word_wins() {
         let folder = tempfile::tempdir().expect("a folder");
-        let mut calls = Calls::open(folder.path()).expect("a store");
+        let mut calls = Calls::open(folder.path(), 50).expect("a store");
         calls.keep(&[row("req_1", Some("chatcmpl-1")), row("req_2", None)]).expect("kept");
-        assert!(calls.feedback("req_2", 0.25).expect("a store"));
+        assert_eq!(calls.feedback("req_2", 0.25).expect("a store"), Some(row("req_2", None)));
         drop(calls);
-        let mut calls = Calls::open(folder.path()).expect("the same store");
-        assert!(calls.feedback("chatcmpl-1", 1.0).expect("a store"));
-        assert!(calls.feedback("req_1", 0.0).expect("a store"));
-        assert!(!calls.feedback("chatcmpl-9", 1.0).expect("a store"));
+        let mut calls = Calls::open(folder.path(), 50).expect("the same store");
+        let known = |row: Option<CallRow>| row.map(|row| (row.id, row.feedback));
+        let named = || Some("req_1".to_owned());
+        assert_eq!(known(calls.feedback("chatcmpl-1", 1.0).expect("a store")), named().map(|id| (id, None)));
+        let again = calls.feedback("req_1", 0.0).expect("a store");
+        assert_eq!(known(again), named().map(|id| (id, Some(1.0))));
+        assert_eq!(calls.feedback("chatcmpl-9", 1.0).expect("a store"), None);
         let first = CallRow { feedback: Some(0.0), ..row("req_1", Some("chatcmpl-1")) };
         let second = CallRow { feedback: Some(0.25), ..row("req_2", None) };
-        assert_eq!(calls.rows().expect("rows"), [first, second]);
+        assert_eq!(calls.rows("", 1).expect("rows"), std::slice::from_ref(&first));
+        assert_eq!(calls.rows("req_1", 9).expect("rows"), std::slice::from_ref(&second));
+        assert_eq!(calls.all().expect("rows"), [first, second]);
+    }
+
+    #[test]
+    fn the_oldest_rows_make_room_with_their_completion_ids() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let mut calls = Calls::open(folder.path(), 2).expect("a store");
+        let rows = [("req_1", Some("a")), ("req_2", None), ("req_3", None)].map(|(id, name)| row(id, name));
+        calls.keep(&rows).expect("kept");
+        let names: Vec<_> = calls.all().expect("rows").into_iter().map(|row| row.id).collect();
+        assert_eq!(names, ["req_2", "req_3"]);
+        assert_eq!(calls.feedback("a", 1.0).expect("a store"), None);
     }
 }

@@ -1,5 +1,6 @@
 //! `pointsman train`: outcomes in, the folder of a routing model out, and on the way what it would have earned.
 
+mod records;
 mod report;
 
 use std::collections::BTreeMap;
@@ -18,7 +19,11 @@ use crate::{outcomes, scorer_folder};
 
 /// Trains and writes.
 pub(crate) fn run(args: &Train) -> anyhow::Result<ExitCode> {
-    let models = outcomes::models(&args.models)?;
+    let Some(models) = &args.models else {
+        records::run(args)?;
+        return Ok(ExitCode::SUCCESS);
+    };
+    let models = outcomes::models(models)?;
     let mut sources = Vec::new();
     for path in &args.data {
         let lines = outcomes::lines(path, &models)?;
@@ -42,14 +47,19 @@ pub(crate) fn run(args: &Train) -> anyhow::Result<ExitCode> {
     let wish = Wish { about: about(args, &models, &sources, names.models), tasks: names.tasks };
     let trained = train(&sources, &models.prices, &base, &wish, &mut progress)?;
     report::print(&trained.reports)?;
-    std::fs::create_dir_all(&args.out).with_context(|| format!("failed to create {}", args.out.display()))?;
-    for (name, bytes) in &trained.files {
-        let path = args.out.join(name);
+    write(&args.out, &trained.files)?;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn write(out: &Path, files: &BTreeMap<String, bytes::Bytes>) -> anyhow::Result<()> {
+    std::fs::create_dir_all(out).with_context(|| format!("failed to create {}", out.display()))?;
+    for (name, bytes) in files {
+        let path = out.join(name);
         std::fs::write(&path, bytes).with_context(|| format!("failed to write {}", path.display()))?;
     }
-    let bytes: usize = trained.files.values().map(bytes::Bytes::len).sum();
-    eprintln!("wrote {} ({} files, {:.1} MB)", args.out.display(), trained.files.len(), bytes as f64 / 1e6);
-    Ok(ExitCode::SUCCESS)
+    let bytes: usize = files.values().map(bytes::Bytes::len).sum();
+    eprintln!("wrote {} ({} files, {:.1} MB)", out.display(), files.len(), bytes as f64 / 1e6);
+    Ok(())
 }
 
 /// A source may stand in one file only: its prompts are numbered there.

@@ -14,7 +14,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use pointsman_config::entry::Name;
-use pointsman_config::link::{CallCounts, PolicyState, SampledCall, TargetState, UsageReport};
+use pointsman_config::link::{CallCounts, PolicyState, SampledCall, ScorerState, TargetState, UsageReport};
 use pointsman_core::dual::Offer;
 
 pub use latency::{Latencies, median_ms};
@@ -128,6 +128,7 @@ struct Present {
     lambdas: BTreeMap<Name, f64>,
     chosen: BTreeMap<Name, u64>,
     samples: BTreeMap<Name, Vec<Vec<Offer>>>,
+    scorers: BTreeMap<Name, ScorerState>,
     /// Policies by which calls were refused.
     refused: BTreeSet<Name>,
     targets: BTreeMap<(Name, String), Health>,
@@ -210,6 +211,11 @@ impl Accounts {
     /// The last choices of a policy over its present sidecars.
     pub fn sample(&self, policy: &Name) -> Vec<&Vec<Offer>> {
         self.present.values().filter_map(|present| present.samples.get(policy)).flatten().collect()
+    }
+
+    /// What each present sidecar says of the scorer of a policy.
+    pub fn scorers(&self, policy: &Name) -> Vec<&ScorerState> {
+        self.present.values().filter_map(|present| present.scorers.get(policy)).collect()
     }
 
     /// Forgets what an ended incarnation said of its present. Its counters stay.
@@ -324,6 +330,7 @@ fn present(report: &UsageReport) -> Present {
         lambdas: lambdas.collect(),
         chosen: states().map(|(policy, state)| (policy, state.chosen)).collect(),
         samples: states().map(|(policy, state)| (policy, sample(state))).collect(),
+        scorers: states().filter_map(|(policy, state)| Some((policy, state.scorer.clone()?))).collect(),
         refused: refused.filter_map(|policy| parse_name(&policy.policy)).collect(),
         targets: targets.collect(),
     }

@@ -17,6 +17,7 @@ mod admin;
 pub mod compile;
 mod gather;
 pub mod inject;
+mod inquiries;
 mod leader;
 mod ledger_store;
 pub mod links;

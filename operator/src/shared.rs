@@ -12,6 +12,7 @@ use tokio::sync::{Notify, watch};
 use crate::accounts::{Accounts, Ledger};
 use crate::compile::{CompiledWorld, SecretKey};
 use crate::inject::attention::Remark;
+use crate::inquiries::Inquiries;
 use crate::links::Links;
 use crate::metrics::Metrics;
 use crate::plans::Plans;
@@ -87,6 +88,7 @@ pub(crate) struct Shared {
     pub(crate) plans: Plans,
     clock: fn() -> Timestamp,
     books: Mutex<Books>,
+    inquiries: Mutex<Inquiries>,
 }
 
 impl Shared {
@@ -101,6 +103,7 @@ impl Shared {
             plans: Plans::default(),
             clock,
             books: Mutex::default(),
+            inquiries: Mutex::default(),
         })
     }
 
@@ -112,6 +115,11 @@ impl Shared {
     /// The books, for a moment: never across an await.
     pub(crate) fn books(&self) -> MutexGuard<'_, Books> {
         self.books.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Feedback that is being asked around, for a moment: never across an await.
+    pub(crate) fn inquiries(&self) -> MutexGuard<'_, Inquiries> {
+        self.inquiries.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Changes the books and tells whoever writes status.

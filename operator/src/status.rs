@@ -17,6 +17,7 @@ mod policy;
 mod programmed;
 mod provider;
 mod savings;
+mod scorer;
 mod target;
 #[cfg(test)]
 mod tests;

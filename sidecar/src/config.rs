@@ -32,6 +32,8 @@ pub struct Config {
     pub routing_model: Option<Arc<RoutingModel>>,
     /// A folder with a routing model per subfolder, for policies that name one.
     pub models: Option<PathBuf>,
+    /// A folder where what is learned outlives the process: guards of scorers, prices, spending of windows.
+    pub learned: Option<PathBuf>,
     /// Keeps scored calls and what was said of them; without one, the last calls in memory take feedback.
     pub calls: Option<Box<dyn CallStore>>,
     /// Hands out the rights of budgets; without one, budgets that need rights are refused.
@@ -53,6 +55,7 @@ impl Default for Config {
             keys: None,
             routing_model: None,
             models: None,
+            learned: None,
             calls: None,
             rights: None,
             link: None,

@@ -12,15 +12,17 @@ use http::Request;
 use hyper::body::Incoming;
 use jiff::Timestamp;
 use pointsman_config::entry::{Compiled, Entry, Key, Kind, State as EntryState};
+use pointsman_config::link::{FeedbackAnswer, FeedbackAsk, FoundCall};
 use pointsman_config::objects::{Applied as Took, Objects};
 use pointsman_core::snapshot::Problem;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinSet;
 
 use crate::config::Config;
-use crate::feedback::Archive;
+use crate::feedback::{Archive, Away, CallRow, Elsewhere};
 use crate::handle::StartError;
 use crate::keys::KeyFile;
+use crate::learned::LearnedFile;
 use crate::link;
 use crate::listen::patience::Patience;
 use crate::listen::{accept, admin};
@@ -36,6 +38,7 @@ use crate::simulated::{SimulatedAddress, Simulations};
 use crate::state::State;
 use crate::usage::Totals;
 
+use report::Known;
 pub(crate) use report::Reports;
 
 /// How often spends are written down and reports go out, where something changed.
@@ -69,7 +72,15 @@ pub(crate) enum Command {
     Apply(Update, oneshot::Sender<Applied>),
     Budgets(oneshot::Sender<Vec<LimitReport>>),
     Totals(oneshot::Sender<Totals>),
-    Feedback(String, f64, oneshot::Sender<Result<bool, String>>),
+    Feedback(String, f64, oneshot::Sender<Result<Option<CallRow>, String>>),
+    /// Rows of scored calls after a request id, at most so many.
+    Rows(String, usize, oneshot::Sender<Result<Vec<CallRow>, String>>),
+    /// Feedback on a call that this process does not know.
+    Give(String, f64, oneshot::Sender<Elsewhere>),
+    /// What the operator answered to that.
+    Answered(FeedbackAnswer),
+    /// What we answer to a question of the operator.
+    Found(FoundCall),
     Simulated(oneshot::Sender<Vec<SimulatedAddress>>),
     /// Takes no more calls, and waits for those under way.
     Drain(Duration, oneshot::Sender<()>),
@@ -89,6 +100,8 @@ pub(crate) struct Control {
     simulations: Simulations,
     shelf: Shelf,
     archive: Option<Archive>,
+    away: Away,
+    learned: Option<LearnedFile>,
     state: Option<State>,
     keys: Option<KeyFile>,
     /// Whether what is served now stands on disk.
@@ -109,21 +122,28 @@ impl Control {
         tls: Tls,
         drain: watch::Sender<bool>,
         (commands, inbox): (mpsc::WeakSender<Command>, mpsc::Receiver<Command>),
-        archive: Option<Archive>,
+        (archive, asks): (Option<Archive>, mpsc::Sender<FeedbackAsk>),
     ) -> Result<Option<std::net::SocketAddr>, StartError> {
         let admin = config.admin.map(|address| listen_admin(address, &shared)).transpose()?;
         let reports = Reports::new();
         let farewell =
-            config.link.map(|link| link::start(link, commands, reports.subscribe(), shared.clone()));
+            config.link.map(|link| link::start(link, commands, asks, reports.subscribe(), shared.clone()));
+        let learned = config.learned.map(LearnedFile::open);
+        let live = Live {
+            learned: learned.as_ref().map(LearnedFile::learned).unwrap_or_default(),
+            ..Live::default()
+        };
         let mut control = Self {
             tls,
             objects: Objects::default(),
             credentials: Credentials::default(),
-            live: Live::default(),
+            live,
             rights: Rights::new(config.rights),
             origins: Origins::default(),
             simulations: Simulations::new(config.folder),
             archive,
+            away: Away::default(),
+            learned,
             shelf: Shelf::new(config.routing_model, config.models),
             state: config.state.map(State::new),
             keys: config.keys.and_then(KeyFile::open),
@@ -163,8 +183,25 @@ impl Control {
             Command::Apply(update, answer) => drop(answer.send(self.apply(update))),
             Command::Budgets(answer) => drop(answer.send(self.rights.report())),
             Command::Feedback(id, score, answer) => {
-                let noted = self.archive.as_mut().map_or(Ok(false), |archive| archive.note(&id, score));
+                let noted = self.archive.as_mut().map_or(Ok(None), |archive| archive.note(&id, score));
                 drop(answer.send(noted));
+            }
+            Command::Rows(after, most, answer) => {
+                let rows = self.archive.as_mut().map_or(Ok(Vec::new()), |archive| archive.rows(&after, most));
+                drop(answer.send(rows));
+            }
+            Command::Give(_, _, answer) if self.farewell.is_none() => drop(answer.send(Elsewhere::Alone)),
+            Command::Give(id, score, answer) => {
+                self.away.give(id, score, answer);
+                self.report(false);
+            }
+            Command::Answered(answer) => {
+                self.away.answered(answer);
+                self.report(false);
+            }
+            Command::Found(call) => {
+                self.away.found(call, Instant::now());
+                self.report(false);
             }
             Command::Totals(answer) => drop(answer.send(self.totals())),
             Command::Simulated(answer) => drop(answer.send(self.simulations.addresses())),
@@ -301,8 +338,23 @@ impl Control {
             let now = Instant::now();
             self.pacing.observe(&plane, now);
             self.pacing.aim(&plane, self.shared.clock.wall(), now);
+            if let Some(file) = &mut self.learned {
+                file.keep(&plane, &self.pacing, now);
+            }
         }
-        self.reports.publish(&self.shared, &self.live, &self.rights, &self.pacing, false);
+        self.away.forget(Instant::now());
+        self.report(false);
+    }
+
+    fn report(&mut self, last: bool) {
+        let known = Known {
+            shared: &self.shared,
+            live: &self.live,
+            rights: &self.rights,
+            pacing: &self.pacing,
+            away: &self.away,
+        };
+        self.reports.publish(&known, last);
     }
 
     fn totals(&self) -> Totals {
@@ -344,7 +396,10 @@ impl Control {
         if let Some(archive) = &mut self.archive {
             archive.keep();
         }
-        self.reports.publish(&self.shared, &self.live, &self.rights, &self.pacing, true);
+        if let (Some(file), Some(plane)) = (&mut self.learned, self.shared.plane.load_full()) {
+            file.write(&plane, &self.pacing);
+        }
+        self.report(true);
         if let Some(farewell) = self.farewell.take() {
             farewell.wait(FAREWELL_WITHIN).await;
         }

@@ -4,11 +4,15 @@
 //! its call by our request id or by the id of the completion, and the last word wins. Rows go to a [`CallStore`] from the
 //! control thread; the data thread only hands them over.
 
+mod away;
+mod judge;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
+use pointsman_config::entry::Name;
 use pointsman_core::account::Charge;
 use pointsman_core::decide::Decision;
 use pointsman_core::snapshot::Snapshot;
@@ -16,14 +20,19 @@ use pointsman_models::scorer::folder::hex;
 use serde::{Deserialize, Serialize};
 use tokio::sync::{mpsc, oneshot};
 
+pub(crate) use self::away::{ASKS_AT_MOST, Asks, Away, Elsewhere, answer_asks};
+pub(crate) use self::judge::{Judged, judge};
 use crate::control::Command;
-use crate::records::Record;
+use crate::records::{Lesson, Record};
 use crate::request_id::RequestId;
 use crate::rights::StoreError;
 use crate::scoring::Scored;
 
 /// Rows wait here for the control thread; when it is full, further rows are dropped and calls go on.
 const ROWS_AT_MOST: usize = 4096;
+
+/// The operator asks others within two seconds; then somebody still has to hear it.
+const ASKED_WITHIN: Duration = Duration::from_secs(4);
 
 /// One scored call, without its text.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -44,6 +53,12 @@ pub struct CallRow {
     pub served: Option<String>,
     /// With which probability the pick was drawn.
     pub propensity: f64,
+    /// What the routing model said of the model that answered, before feedback had any say in it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub said: Option<f64>,
+    /// What is thought of the model that answered without having read the text.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mean: Option<f64>,
     /// The digest of the routing model.
     pub routing_model: String,
     /// What made the features.
@@ -74,8 +89,12 @@ pub trait CallStore: Send {
     /// Keeps rows; older ones may go.
     fn keep(&mut self, rows: &[CallRow]) -> Result<(), StoreError>;
 
-    /// Notes how good an answer was, found by its request id or completion id. Says whether the call is known.
-    fn feedback(&mut self, id: &str, score: f64) -> Result<bool, StoreError>;
+    /// Notes how good an answer was, found by its request id or completion id. Returns the row as it was before, where the
+    /// call is known.
+    fn feedback(&mut self, id: &str, score: f64) -> Result<Option<CallRow>, StoreError>;
+
+    /// Rows after a request id, oldest first, at most so many.
+    fn rows(&self, after: &str, most: usize) -> Result<Vec<CallRow>, StoreError>;
 }
 
 /// What the data thread hands over of a call: only what it has at hand. The control thread puts it into words.
@@ -126,14 +145,55 @@ impl Desk {
         }
     }
 
-    /// Notes feedback in the store. None where there is no store; else whether the call is known there.
-    pub(crate) async fn note(&self, id: &str, score: f64) -> Result<Option<bool>, String> {
-        let (Some(_), Some(commands)) = (&self.rows, self.commands.upgrade()) else { return Ok(None) };
-        let (answer, answered) = oneshot::channel();
-        let gone = || "the process is ending".to_owned();
-        commands.send(Command::Feedback(id.to_owned(), score, answer)).await.map_err(|_| gone())?;
-        answered.await.map_err(|_| gone())?.map(Some)
+    /// Notes feedback in the store; returns the row as it was before, where there is a store that knows the call.
+    pub(crate) async fn note(&self, id: &str, score: f64) -> Result<Option<CallRow>, String> {
+        if self.rows.is_none() {
+            return Ok(None);
+        }
+        self.ask(|answer| Command::Feedback(id.to_owned(), score, answer)).await?
     }
+
+    /// Asks the operator for the sidecar that served a call, and hands it the feedback.
+    pub(crate) async fn ask_elsewhere(&self, id: &str, score: f64) -> Result<Elsewhere, String> {
+        let asked = self.ask(|answer| Command::Give(id.to_owned(), score, answer));
+        tokio::time::timeout(ASKED_WITHIN, asked).await.unwrap_or_else(|_| {
+            Err("the operator, who knows the other pods, did not answer; give it again".to_owned())
+        })
+    }
+
+    /// Rows of the store after a request id; none where nothing is kept.
+    pub(crate) async fn rows(&self, after: &str, most: usize) -> Result<Vec<CallRow>, String> {
+        if self.rows.is_none() {
+            return Ok(Vec::new());
+        }
+        self.ask(|answer| Command::Rows(after.to_owned(), most, answer)).await?
+    }
+
+    async fn ask<T>(&self, command: impl FnOnce(oneshot::Sender<T>) -> Command) -> Result<T, String> {
+        let gone = || "the process is ending".to_owned();
+        let commands = self.commands.upgrade().ok_or_else(gone)?;
+        let (answer, answered) = oneshot::channel();
+        commands.send(command(answer)).await.map_err(|_| gone())?;
+        answered.await.map_err(|_| gone())
+    }
+}
+
+impl CallRow {
+    /// What feedback on the call teaches.
+    pub(crate) fn lesson(&self) -> Option<Lesson> {
+        Some(Lesson {
+            policy: parse_name(&self.policy)?,
+            scorer: self.routing_model.clone(),
+            scored: self.said?,
+            mean: self.mean?,
+        })
+    }
+}
+
+/// Reads `namespace/name`.
+fn parse_name(text: &str) -> Option<Name> {
+    let (namespace, name) = text.split_once('/')?;
+    Some(Name::new(namespace, name))
 }
 
 impl Archive {
@@ -152,9 +212,15 @@ impl Archive {
     }
 
     /// Notes feedback; the call may have been handed over a moment ago.
-    pub(crate) fn note(&mut self, id: &str, score: f64) -> Result<bool, String> {
+    pub(crate) fn note(&mut self, id: &str, score: f64) -> Result<Option<CallRow>, String> {
         self.keep();
         self.store.feedback(id, score).map_err(|error| error.to_string())
+    }
+
+    /// Rows after a request id.
+    pub(crate) fn rows(&mut self, after: &str, most: usize) -> Result<Vec<CallRow>, String> {
+        self.keep();
+        self.store.rows(after, most).map_err(|error| error.to_string())
     }
 }
 
@@ -177,6 +243,7 @@ fn row(filed: &Filed) -> Option<CallRow> {
     let Filed { decision, scored, snapshot, .. } = filed;
     let name = |target: usize| snapshot.targets[target].key.model.clone();
     let extractor = &scored.model.manifest().extractor;
+    let served = filed.served.map(|candidate| decision.considered[candidate].target);
     let rows = || decision.considered.iter();
     Some(CallRow {
         id: filed.id.to_string(),
@@ -184,7 +251,9 @@ fn row(filed: &Filed) -> Option<CallRow> {
         time: filed.at.to_string(),
         policy: snapshot.policies[filed.policy].name.to_string(),
         picked: name(decision.picked()?.target),
-        served: filed.served.map(|candidate| name(decision.considered[candidate].target)),
+        served: served.map(name),
+        said: filed.served.and_then(|candidate| scored.said_of(candidate)),
+        mean: served.map(|target| snapshot.targets[target].model.prior.quality),
         propensity: decision.propensity,
         routing_model: scored.model.hash().to_string(),
         extractor: extractor.name.clone(),

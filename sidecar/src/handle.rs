@@ -14,7 +14,7 @@ use crate::clock::Clock;
 use crate::config::Config;
 use crate::control::{Applied, Command, Control, Update};
 use crate::data::{Data, DataSettings};
-use crate::feedback::{self, Desk};
+use crate::feedback::{self, Asks, Desk};
 use crate::listen::{accept, service};
 use crate::pool::Tls;
 use crate::rights::LimitReport;
@@ -74,16 +74,17 @@ impl Sidecar {
         let addresses = config.data.clone();
         let (commands, inbox) = mpsc::channel(COMMANDS_AT_MOST);
         let (desk, archive) = feedback::open(config.calls.take(), commands.downgrade());
+        let (asked, asks) = mpsc::channel(feedback::ASKS_AT_MOST);
         let (data_thread, data) = spawn("pointsman-data", {
             let (shared, tls) = (shared.clone(), tls.clone());
             async move |tasks: &mut JoinSet<()>| {
-                serve_data(tasks, shared, tls, settings, desk, addresses, draining).await
+                serve_data(tasks, shared, tls, settings, (desk, asks), addresses, draining).await
             }
         })?;
         let (control_thread, admin) = spawn("pointsman-control", {
             let commands = commands.downgrade();
             async move |tasks: &mut JoinSet<()>| {
-                Control::start(tasks, config, shared, tls, drain, (commands, inbox), archive).await
+                Control::start(tasks, config, shared, tls, drain, (commands, inbox), (archive, asked)).await
             }
         })?;
         Ok(Handle { data, admin, commands, data_thread, control_thread })
@@ -207,12 +208,13 @@ async fn serve_data(
     shared: Arc<Shared>,
     tls: Tls,
     settings: DataSettings,
-    desk: Desk,
+    (desk, asks): (Desk, Asks),
     addresses: Vec<SocketAddr>,
     draining: watch::Receiver<bool>,
 ) -> Result<Vec<SocketAddr>, StartError> {
     let data = Rc::new(Data::new(shared, tls, settings, desk));
     tasks.spawn_local(data.sweep());
+    tasks.spawn_local(feedback::answer_asks(data.clone(), asks));
     let mut bound = Vec::new();
     for address in addresses {
         let listen = |source| StartError::Listen { address, source };

@@ -19,6 +19,7 @@ mod feedback;
 mod forward;
 mod handle;
 mod keys;
+mod learned;
 pub mod link;
 mod listen;
 mod pacing;

@@ -19,7 +19,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use pointsman_config::link::UsageReport;
+use pointsman_config::link::{FeedbackAsk, UsageReport};
 use tokio::sync::{mpsc, watch};
 
 use crate::chance::Chance;
@@ -67,6 +67,7 @@ impl Farewell {
 pub(crate) fn start(
     config: LinkConfig,
     commands: mpsc::WeakSender<Command>,
+    asks: mpsc::Sender<FeedbackAsk>,
     reports: watch::Receiver<Arc<UsageReport>>,
     shared: Arc<Shared>,
 ) -> Farewell {
@@ -74,9 +75,13 @@ pub(crate) fn start(
     let incarnation = format!("{:016x}{:016x}", chance.bits(), chance.bits());
     let (acked, was_acked) = watch::channel(0);
     let farewell = Farewell { newest: reports.clone(), acked: was_acked };
-    let stream = config::ConfigStream { config: config.clone(), incarnation: incarnation.clone(), commands };
+    let stream = config::ConfigStream {
+        config: config.clone(),
+        incarnation: incarnation.clone(),
+        commands: commands.clone(),
+    };
     tokio::task::spawn_local(stream.run(shared.clone(), chance.clone()));
-    let stream = ledger::LedgerStream { config, incarnation, reports, acked };
+    let stream = ledger::LedgerStream { config, incarnation, reports, acked, commands, asks };
     tokio::task::spawn_local(stream.run(shared, Chance::new()));
     farewell
 }

@@ -56,7 +56,7 @@ impl Pacing {
         self.windows.get(policy).map(String::as_str)
     }
 
-    /// A new window starts with nothing spent.
+    /// A new window starts with nothing spent; a restarted process goes on in the one that it left.
     fn turn(&mut self, plane: &Plane, index: usize, wall: Timestamp) {
         let policy = &plane.snapshot.policies[index];
         let Some(target) = &policy.config.strategy.spend_per_window else {
@@ -66,7 +66,7 @@ impl Pacing {
         let id = target.window.at(wall, &TimeZone::UTC).id;
         let before = self.windows.insert(policy.name.clone(), id.clone());
         if before.is_none_or(|before| before != id) {
-            plane.policies[index].live.spent.store(0, Relaxed);
+            plane.policies[index].live.begin_window(&id);
         }
     }
 
@@ -94,7 +94,8 @@ impl Pacing {
     fn own_window(&self, plane: &Plane, index: usize, wall: Timestamp) -> Option<Nano> {
         let policy = &plane.snapshot.policies[index];
         let target = policy.config.strategy.spend_per_window?;
-        let spent = plane.policies[index].live.spent.load(Relaxed);
+        let live = &plane.policies[index].live;
+        let spent = live.spent.load(Relaxed).saturating_add(live.spent_before());
         let left = Nano(target.amount.0.saturating_sub(spent));
         let rate = self.rates.get(&policy.name).copied().unwrap_or_default();
         Some(per_call(left, time_left(&target.window.at(wall, &TimeZone::UTC), wall), &rate))

@@ -57,6 +57,8 @@ impl Record {
 /// Two predictions that feedback can judge.
 pub(crate) struct Lesson {
     pub(crate) policy: Name,
+    /// The digest of the routing model that was asked.
+    pub(crate) scorer: String,
     /// What the scorer said of the model that answered.
     pub(crate) scored: f64,
     /// What is thought of that model without having read the prompt.
@@ -92,21 +94,22 @@ impl Records {
         let record = self.calls.iter().rev().find(named).filter(|record| record.feedback.is_none())?;
         let served = record.served()?;
         let target = &record.snapshot.targets[record.decision.considered[served].target];
+        let scored = record.scored.as_ref()?;
         Some(Lesson {
             policy: record.snapshot.policies[record.policy].name.clone(),
-            scored: record.scored.as_ref()?.said_of(served)?,
+            scorer: scored.model.hash().to_string(),
+            scored: scored.said_of(served)?,
             mean: target.model.prior.quality,
         })
     }
 
-    /// Notes how good an answer was, by either of its ids; returns the call's own.
-    pub(crate) fn rate(&mut self, id: &str, score: f64) -> Option<RequestId> {
+    /// Notes how good an answer was, by either of its ids; returns the call's own, and what was said before.
+    pub(crate) fn rate(&mut self, id: &str, score: f64) -> Option<(RequestId, Option<f64>)> {
         let by_request = RequestId::parse(id);
         let named =
             |record: &&mut Record| by_request == Some(record.id) || record.completion.as_deref() == Some(id);
         let record = self.calls.iter_mut().rev().find(named)?;
-        record.feedback = Some(score);
-        Some(record.id)
+        Some((record.id, record.feedback.replace(score)))
     }
 
     fn drop_oldest(&mut self) {

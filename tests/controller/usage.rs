@@ -45,7 +45,7 @@ pub(crate) fn report(namespace: &str, incarnation: &str, seq: u64, calls: u64) -
             model: "m".to_owned(),
             state: "RateLimited".to_owned(),
         }],
-        last: false,
+        ..UsageReport::default()
     }
 }
 

@@ -23,11 +23,19 @@ impl CallStore for Rows {
         Ok(())
     }
 
-    fn feedback(&mut self, id: &str, score: f64) -> Result<bool, StoreError> {
+    fn feedback(&mut self, id: &str, score: f64) -> Result<Option<CallRow>, StoreError> {
         let mut rows = self.0.lock().unwrap();
         let named = |row: &&mut CallRow| row.id == id || row.completion_id.as_deref() == Some(id);
-        let found = rows.iter_mut().find(named);
-        Ok(found.map(|row| row.feedback = Some(score)).is_some())
+        Ok(rows.iter_mut().find(named).map(|row| {
+            let before = row.clone();
+            row.feedback = Some(score);
+            before
+        }))
+    }
+
+    fn rows(&self, after: &str, most: usize) -> Result<Vec<CallRow>, StoreError> {
+        let rows = self.0.lock().unwrap();
+        Ok(rows.iter().filter(|row| row.id.as_str() > after).take(most).cloned().collect())
     }
 }
 
@@ -37,15 +45,19 @@ async fn feedback_is_taken_by_either_id_and_the_last_word_wins() -> Result<()> {
     let (world, _) = world(objects(&provider)).await?;
     let answer = call(world.address, &chat("auto")).await?;
     let completion = answer.json()["id"].as_str().unwrap().to_owned();
-    for (body, score) in [
-        (json!({"id": answer.id(), "score": 0.25}), 0.25),
-        (json!({"id": completion, "thumbs": "up"}), 1.0),
-        (json!({"id": completion, "thumbs": "up"}), 1.0),
-        (json!({"id": answer.id(), "thumbs": "down"}), 0.0),
+    for (body, score, before) in [
+        (json!({"id": answer.id(), "score": 0.25}), 0.25, None),
+        (json!({"id": completion, "thumbs": "up"}), 1.0, Some(0.25)),
+        (json!({"id": completion, "thumbs": "up"}), 1.0, Some(1.0)),
+        (json!({"id": answer.id(), "thumbs": "down"}), 0.0, Some(1.0)),
     ] {
         let taken = post(world.address, "/v1/feedback", &body).await?;
         assert_eq!(taken.status, 200, "{}", taken.body);
-        assert_eq!(taken.json(), json!({"id": answer.id(), "score": score, "kept": false}));
+        let mut expected = json!({"id": answer.id(), "score": score, "kept": false});
+        if let Some(before) = before {
+            expected["replaced"] = json!(before);
+        }
+        assert_eq!(taken.json(), expected);
         let record = get(world.address, &format!("/v1/calls/{}", answer.id())).await?.json();
         assert_eq!(record["feedback"], json!(score));
     }
@@ -107,6 +119,13 @@ async fn scored_calls_are_kept_with_their_features_and_without_a_word_of_text() 
     assert_eq!((row.extractor.as_str(), row.extractor_version), ("words", 1));
     assert!((row.scores["large"] - 0.9).abs() < 1e-6 && row.cost_nano > 0);
     assert!(!serde_json::to_string(row)?.contains("confidence"));
+    assert!((row.said.unwrap() - 0.9).abs() < 1e-6 && row.mean.is_some());
+    // The same is read off the running process.
+    let listed = get(world.address, "/v1/calls?rated=true").await?;
+    assert_eq!(listed.body.lines().count(), 1, "{}", listed.body);
+    assert_eq!(serde_json::from_str::<CallRow>(&listed.body)?, *row);
+    assert_eq!(get(world.address, &format!("/v1/calls?after={}", answer.id())).await?.body, "");
+    assert_eq!(get(world.address, "/v1/calls?before=1").await?.status, 400);
     // Without feedback, rows follow within a tick.
     call(world.address, &body).await?;
     let two = || async { Ok((rows.0.lock().unwrap().len() == 2).then_some(())) };

@@ -11,6 +11,7 @@ mod configuration;
 mod errors;
 mod failover;
 mod feedback;
+mod guard;
 mod refusals;
 mod scoring;
 mod store;

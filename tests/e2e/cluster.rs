@@ -175,6 +175,10 @@ pub(crate) struct Answer {
 }
 
 impl Answer {
+    pub(crate) fn json(&self) -> anyhow::Result<Value> {
+        serde_json::from_str(&self.body).with_context(|| self.body.clone())
+    }
+
     pub(crate) fn header(&self, name: &str) -> &str {
         self.headers.get(name).and_then(|v| v.to_str().ok()).unwrap_or_default()
     }
@@ -236,6 +240,17 @@ impl Sidecar {
             .await
     }
 
+    pub(crate) async fn feedback(&self, body: Value) -> anyhow::Result<Answer> {
+        let request = http::Request::post(format!("{}/v1/feedback", self.data));
+        answer(pointsman_test_support::http::send(request.body(body.to_string())?).await?)
+    }
+
+    /// Gets a path of the listener that applications call.
+    pub(crate) async fn data(&self, path: &str) -> anyhow::Result<Answer> {
+        let request = http::Request::get(format!("{}{path}", self.data));
+        answer(pointsman_test_support::http::send(request.body(String::new())?).await?)
+    }
+
     pub(crate) async fn get(&self, path: &str) -> anyhow::Result<u16> {
         let request = http::Request::get(format!("{}{path}", self.admin));
         Ok(pointsman_test_support::http::send(request.body(String::new())?).await?.status().as_u16())
@@ -253,10 +268,13 @@ impl Sidecar {
         let request = http::Request::post(format!("{}/v1/chat/completions", self.data))
             .header("content-type", "application/json")
             .header("authorization", "Bearer pointsman");
-        let response = pointsman_test_support::http::send(request.body(body.to_string())?).await?;
-        let (head, body) = response.into_parts();
-        Ok(Answer { status: head.status.as_u16(), headers: head.headers, body })
+        answer(pointsman_test_support::http::send(request.body(body.to_string())?).await?)
     }
+}
+
+fn answer(response: http::Response<String>) -> anyhow::Result<Answer> {
+    let (head, body) = response.into_parts();
+    Ok(Answer { status: head.status.as_u16(), headers: head.headers, body })
 }
 
 fn free_port() -> anyhow::Result<u16> {

@@ -244,6 +244,73 @@ async fn a_key_is_read_only_where_a_role_binding_says_so_and_rotates_without_a_r
     cluster.stop().await
 }
 
+/// Feedback finds the sidecar that served the call, whichever pod it was given to, and no call of another namespace.
+#[tokio::test(flavor = "multi_thread")]
+async fn feedback_given_to_any_pod_reaches_the_one_that_served_the_call() -> anyhow::Result<()> {
+    let mut cluster = Cluster::start().await?;
+    let [shop, bank] = [cluster.namespace("shop").await?, cluster.namespace("bank").await?];
+    for namespace in [&shop, &bank] {
+        cluster.api.apply_yaml(&four_kinds(&cluster.provider.url(), namespace)).await?;
+    }
+    let mut served = cluster.sidecar(&shop, "served").await?;
+    let asked = cluster.sidecar(&shop, "asked").await?;
+    let stranger = cluster.sidecar(&bank, "stranger").await?;
+    for sidecar in [&served, &asked, &stranger] {
+        sidecar.wait_until_ready().await?;
+    }
+    let answer = served.chat("auto", "Is there a largest prime number? Prove what you say.").await?;
+    let id = answer.header("x-request-id").to_owned();
+    let completion = serde_json::from_str::<serde_json::Value>(&answer.body)?["id"].clone();
+
+    // Both streams of all three are open once feedback from the other pod is taken.
+    let taken = wait_for("the other pod takes the feedback", LONG, || async {
+        let taken = asked.feedback(json!({"id": id, "thumbs": "down"})).await?;
+        Ok((taken.status == 200).then_some(taken))
+    })
+    .await?;
+    assert_eq!(taken.json()?, json!({"id": id, "score": 0.0, "kept": true}));
+    // The row of the call has it, and the guard of the policy's scorer has learned from it, once.
+    let rows = served.data("/v1/calls?rated=true").await?.body;
+    let row: serde_json::Value = serde_json::from_str(&rows)?;
+    assert_eq!((&row["id"], &row["feedback"]), (&json!(id), &json!(0.0)), "{rows}");
+    let again = wait_for("the last word is taken, by the id of the completion", LONG, || async {
+        let again = asked.feedback(json!({"id": completion, "score": 0.75})).await?;
+        Ok((again.status == 200).then_some(again))
+    })
+    .await?;
+    assert_eq!(again.json()?["id"], json!(id), "{}", again.body);
+    assert!(served.data("/v1/calls?rated=true").await?.body.contains("\"feedback\":0.75"));
+    assert_eq!(asked.data("/v1/calls").await?.body, "", "the other pod keeps nothing of it");
+    wait_for("the policy's status tells what the guard has seen", LONG, || async {
+        let path = "{.status.scorer.feedback} {.status.scorer.verdict}";
+        Ok((cluster.json_path("rpol/default", &shop, path).await? == "1 Unproven").then_some(()))
+    })
+    .await?;
+
+    // Nobody's calls, and calls of other namespaces, are told apart from neither side.
+    for (sidecar, id) in [(&asked, "req_01HF7YAT00AAAAAAAA"), (&stranger, id.as_str())] {
+        // On a machine with much to do a pod may be silent at first, which is another answer.
+        let refused = wait_for("somebody says that nobody knows the call", LONG, || async {
+            let refused = sidecar.feedback(json!({"id": id, "score": 1})).await?;
+            anyhow::ensure!(refused.status != 200, "{}", refused.body);
+            Ok((refused.status == 404).then_some(refused))
+        })
+        .await?;
+        assert_eq!(refused.json()?["error"]["code"], "call_not_found");
+        assert!(refused.body.contains("this namespace"), "{}", refused.body);
+    }
+    // The guard and the row outlive the sidecar.
+    served.restart().await?;
+    served.wait_until_ready().await?;
+    let later = wait_for("feedback finds a call of before the restart", LONG, || async {
+        let later = asked.feedback(json!({"id": completion, "score": 0.5})).await?;
+        Ok((later.status == 200).then_some(later))
+    })
+    .await?;
+    assert_eq!(later.json()?["id"], json!(id));
+    cluster.stop().await
+}
+
 fn nano(usd: &str) -> u64 {
     pointsman_config::money::Nano::parse_usd(usd.trim_start_matches('$')).unwrap().0
 }

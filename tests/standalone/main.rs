@@ -13,6 +13,7 @@ mod crash;
 mod environment;
 mod explain;
 mod gateway;
+mod learning;
 mod probe;
 mod program;
 mod reload;

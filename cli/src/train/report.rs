@@ -10,6 +10,7 @@ use pointsman_train::folder::Base;
 use pointsman_train::outcomes::{Price, Source};
 use pointsman_train::plot::svg;
 use pointsman_train::quality::{Quality, quality};
+use pointsman_train::records::Learned;
 use pointsman_train::train::{Report, labelled, prepare};
 use pointsman_train::validate::{Judged, Material};
 
@@ -30,6 +31,29 @@ pub(super) fn print(reports: &[Report]) -> std::io::Result<()> {
         table(&mut out, report.judged.as_ref())?;
     }
     Ok(())
+}
+
+/// The table of what was learned from feedback.
+pub(super) fn print_learned(learned: &Learned) -> std::io::Result<()> {
+    let mut out = std::io::stdout().lock();
+    let calls: Vec<String> =
+        learned.calls.iter().map(|(model, count)| format!("{count} by {model}")).collect();
+    writeln!(
+        out,
+        "\nfeedback: {} rated calls ({}), penalty {}, {} latents (the curve: chosen anew without each fold)",
+        learned.calls.values().sum::<usize>(),
+        calls.join(", "),
+        learned.shape.penalty,
+        learned.shape.rank
+    )?;
+    table(&mut out, Some(&learned.judged))?;
+    let (low, high) = learned.gain;
+    writeln!(
+        out,
+        "  mean gain over the blind mix in points, 95 % interval: {:+.1} to {:+.1}",
+        100.0 * low,
+        100.0 * high
+    )
 }
 
 /// Every way of choosing on every source, with the shape chosen anew for each fold without it; pictures beside.

@@ -22,7 +22,7 @@ pub use self::rules::{
 pub use self::scorer::{Scorer, ScorerKind, Session, SessionHeader, SessionType};
 pub use self::status::{
     DataPlaneStatus, ModeStatus, PolicyModelStatus, RoutingPolicyStatus, RoutingPolicySummary, SavingsStatus,
-    ShadowPriceStatus,
+    ScorerStatus, ShadowPriceStatus,
 };
 pub use self::strategy::{
     OnInfeasible, PerThousandCalls, Sampling, SpendPer, SpendTarget, SpendTargetType, SpendWindow, Strategy,

@@ -3,6 +3,7 @@
 //! ```text
 //! lines of outcomes ─► Source { prompts, quality, cost } ─► features ─► reduced-rank ridge ─► folder { manifest, weights }
 //!                                              └► folds ─► curves of quality against spend
+//! rated calls ─► what the scorer saw of each, and one answer's quality ─► reduced-rank ridge ─► folder
 //! ```
 //!
 //! Pure: bytes in, bytes out. The same outcomes always give the same folder.
@@ -16,6 +17,7 @@ pub mod kinds;
 pub mod outcomes;
 pub mod plot;
 pub mod quality;
+pub mod records;
 pub mod solve;
 pub mod split;
 pub mod train;

@@ -48,7 +48,7 @@ fn report(number: usize, seq: u64) -> UsageReport {
             model: "gpt".to_owned(),
             state: if seq.is_multiple_of(2) { "Healthy" } else { "RateLimited" }.to_owned(),
         }],
-        last: false,
+        ..UsageReport::default()
     }
 }
 

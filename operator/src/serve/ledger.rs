@@ -18,11 +18,15 @@ use super::identity::Reviewer;
 use super::{is_named, lifetime};
 use crate::accounts::{Instance, keep_near_days, parse_name, permitted};
 use crate::compile::{CompiledWorld, Pod};
+use crate::inquiries::OUTBOX;
 use crate::plans::Known;
 use crate::shared::{Leadership, PodRecord, Published, Shared, Stop};
 
 /// How long what a pod has sent before it went may still be on its way.
 const LAST_WORDS: Duration = Duration::from_secs(2);
+
+/// Sidecars answer at once; one that does not within this is not there.
+const ANSWERED_WITHIN: Duration = Duration::from_secs(2);
 
 /// Takes reports.
 pub(super) struct LedgerService {
@@ -48,8 +52,11 @@ impl Ledger for LedgerService {
         let pod = self.reviewer.pod(&request).await?;
         // Full: the sidecar does not read its acknowledgements; then no further report is read either.
         let (replies, receiver) = mpsc::channel(2);
-        let session = Session { shared: Arc::clone(&self.shared), pod, replies };
-        tokio::spawn(session.run(request.into_inner(), self.stop.clone()));
+        let (outbox, outgoing) = mpsc::channel(OUTBOX);
+        let facts = &pod.facts.pod;
+        let number = self.shared.inquiries().join(&facts.namespace, &facts.uid, outbox);
+        let session = Session { shared: Arc::clone(&self.shared), pod, replies, number };
+        tokio::spawn(session.run(request.into_inner(), outgoing, self.stop.clone()));
         Ok(Response::new(Box::pin(ReceiverStream::new(receiver))))
     }
 }
@@ -59,10 +66,23 @@ struct Session {
     shared: Arc<Shared>,
     pod: PodRecord,
     replies: mpsc::Sender<Result<LedgerReply, Status>>,
+    /// Among those that feedback is asked of.
+    number: u64,
+}
+
+impl Drop for Session {
+    fn drop(&mut self) {
+        self.shared.inquiries().leave(self.number);
+    }
 }
 
 impl Session {
-    async fn run(self, mut reports: Streaming<UsageReport>, mut stop: Stop) {
+    async fn run(
+        self,
+        mut reports: Streaming<UsageReport>,
+        mut outgoing: mpsc::Receiver<ledger_reply::Message>,
+        mut stop: Stop,
+    ) {
         let _counted = self.shared.metrics.stream("Ledger");
         let mut leadership = self.shared.leadership.subscribe();
         let lifetime = tokio::time::sleep(lifetime(&self.pod.facts.pod.uid));
@@ -80,6 +100,10 @@ impl Session {
             }
             let report = tokio::select! {
                 report = reports.message() => report,
+                Some(message) = outgoing.recv() => match self.replies.send(Ok(reply(message))).await {
+                    Ok(()) => continue,
+                    Err(_) => return,
+                },
                 changed = leadership.changed() => match changed {
                     Ok(()) => continue,
                     Err(_) => return,
@@ -143,7 +167,19 @@ impl Session {
         let mut report = permitted(&published.compiled, &pod.facts.pod, report);
         keep_near_days(&mut report, self.shared.now());
         self.merge(&published.compiled, &instance, &report);
+        self.ask_around(&report);
         Ok(self.plans(&published.compiled, &pod.facts.pod, &report))
+    }
+
+    /// Hands on feedback on calls of other sidecars, and their answers.
+    fn ask_around(&self, report: &UsageReport) {
+        for inquiry in self.shared.inquiries().take(self.number, &report.given, &report.found) {
+            let shared = Arc::clone(&self.shared);
+            tokio::spawn(async move {
+                tokio::time::sleep(ANSWERED_WITHIN).await;
+                shared.inquiries().expire(inquiry);
+            });
+        }
     }
 
     fn plans(&self, compiled: &CompiledWorld, pod: &Pod, report: &UsageReport) -> Vec<PolicyPlan> {

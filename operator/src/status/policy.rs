@@ -14,7 +14,7 @@ use pointsman_crds::{ConditionType, Reason};
 use super::conditions::{dated, nacked, ready};
 use super::coverage::PodCounts;
 use super::programmed::programmed;
-use super::{Scene, figures, savings, sum, target};
+use super::{Scene, figures, savings, scorer, sum, target};
 use crate::accounts::{Calls, median_ms};
 use crate::compile::{Outcome, PolicyFacts, Verdict};
 
@@ -53,6 +53,7 @@ impl Scene<'_> {
             data_plane: Some(data_plane(pods)),
             mode: outcome.is_valid().then_some(ModeStatus { effective: outcome.facts.mode }),
             shadow_price: lambda.map(shadow_price),
+            scorer: scorer::scorer(&self.accounts.scorers(name)),
             savings: savings::savings(&outcome.facts, &sum(calls.values())),
             models: rows(&calls),
         })

@@ -10,7 +10,7 @@
 //! Short of that verdict, scores are shrunk to the model's mean by the slope that feedback shows: a scorer whose deviations
 //! say nothing loses its say by and by, without any threshold.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 /// The probability of ever turning against a scorer that is no worse than the mean, and of ever taking back a verdict
 /// against one that is no better.
@@ -21,7 +21,7 @@ const LARGEST_STAKE: f64 = 0.5;
 const SLOPE_PRIOR: f64 = 50.0 * 0.1 * 0.1;
 
 /// What the guard thinks of a scorer.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Verdict {
     /// Feedback has shown nothing yet: scores are used, shrunk.
     #[default]
@@ -32,8 +32,19 @@ pub enum Verdict {
     Harms,
 }
 
+impl Verdict {
+    /// As messages, metrics and status spell it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Unproven => "Unproven",
+            Self::Helps => "Helps",
+            Self::Harms => "Harms",
+        }
+    }
+}
+
 /// The guard of one scorer in one policy.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Guard {
     verdict: Verdict,
     /// Logarithm of the wealth of who bets that the mean is nearer, and that the scorer is.
@@ -46,7 +57,7 @@ pub struct Guard {
 }
 
 /// One gambler.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 struct Bet {
     log_wealth: f64,
     sum: f64,

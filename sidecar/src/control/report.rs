@@ -4,14 +4,17 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 
 use pointsman_config::entry::Name;
-use pointsman_config::link::{CallCounts, LimitCounts, PolicyState, SampledCall, TargetState, UsageReport};
+use pointsman_config::link::{
+    CallCounts, LimitCounts, PolicyState, SampledCall, ScorerState, TargetState, UsageReport,
+};
 use pointsman_core::dual::Offer;
 use pointsman_core::snapshot::TargetKey;
 use tokio::sync::watch;
 
+use crate::feedback::Away;
 use crate::pacing::Pacing;
-use crate::plane::Plane;
 use crate::plane::live::Live;
+use crate::plane::{Plane, PolicyPart};
 use crate::rights::{LimitReport, Rights};
 use crate::shared::Shared;
 use crate::telemetry::state_name;
@@ -20,6 +23,15 @@ use crate::usage::{Counted, Day};
 /// The newest report; a slow reader skips the ones between, which loses nothing since all are cumulative.
 pub(crate) struct Reports {
     newest: watch::Sender<Arc<UsageReport>>,
+}
+
+/// What there is to report.
+pub(super) struct Known<'a> {
+    pub(super) shared: &'a Shared,
+    pub(super) live: &'a Live,
+    pub(super) rights: &'a Rights,
+    pub(super) pacing: &'a Pacing,
+    pub(super) away: &'a Away,
 }
 
 impl Reports {
@@ -32,7 +44,8 @@ impl Reports {
     }
 
     /// Publishes the state of things, where it differs from the last one. The link adds its incarnation.
-    pub(crate) fn publish(&self, shared: &Shared, live: &Live, rights: &Rights, pacing: &Pacing, last: bool) {
+    pub(super) fn publish(&self, known: &Known<'_>, last: bool) {
+        let Known { shared, live, rights, pacing, away } = known;
         if self.newest.receiver_count() == 0 {
             return;
         }
@@ -45,6 +58,8 @@ impl Reports {
             policies: plane.as_deref().map(|plane| policies(plane, pacing)).unwrap_or_default(),
             targets: plane.as_deref().map(|plane| targets(plane, shared)).unwrap_or_default(),
             last,
+            given: away.given(),
+            found: away.calls(),
         };
         if report == **self.newest.borrow() {
             return;
@@ -114,8 +129,20 @@ fn policies(plane: &Plane, pacing: &Pacing) -> Vec<PolicyState> {
         window_id: pacing.window(&policy.name).unwrap_or_default().to_owned(),
         window_spent_nano: beside.live.spent.load(Relaxed),
         sample: beside.live.sample().rows().map(|row| sampled(row)).collect(),
+        scorer: scorer(beside),
     })
     .collect()
+}
+
+fn scorer(beside: &PolicyPart) -> Option<ScorerState> {
+    let manifest = beside.scorer.model.as_ref()?.manifest();
+    let guard = *beside.live.guard();
+    Some(ScorerState {
+        model: format!("{} {}", manifest.name, manifest.version),
+        verdict: guard.verdict().as_str().to_owned(),
+        weight: guard.weight(),
+        feedback: guard.seen(),
+    })
 }
 
 fn sampled(row: &[Offer]) -> SampledCall {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use pointsman_config::link::ledger_reply::Message;
-use pointsman_config::link::{PolicyPlan, UsageReport};
+use pointsman_config::link::{FeedbackAsk, PolicyPlan, UsageReport};
 use pointsman_config::money::Nano;
 use tokio::sync::{mpsc, watch};
 use tokio_stream::wrappers::ReceiverStream;
@@ -15,6 +15,7 @@ use super::backoff::Backoff;
 use super::channel::{LinkError, authorized, connect, leader};
 use super::proto::ledger_client::LedgerClient;
 use crate::chance::Chance;
+use crate::control::Command;
 use crate::plane::live::Plan;
 use crate::shared::Shared;
 
@@ -26,6 +27,9 @@ pub(super) struct LedgerStream {
     pub(super) incarnation: String,
     pub(super) reports: watch::Receiver<Arc<UsageReport>>,
     pub(super) acked: watch::Sender<u64>,
+    pub(super) commands: mpsc::WeakSender<Command>,
+    /// What the operator asks, for the data thread.
+    pub(super) asks: mpsc::Sender<FeedbackAsk>,
 }
 
 /// How a stream ended without an error.
@@ -80,6 +84,12 @@ impl LedgerStream {
                         backoff.reset();
                         self.acked.send_replace(ack.seq);
                         take_plans(shared, &ack.plans);
+                    }
+                    // Too many at once: the operator hears nothing, and says so to whoever gave the feedback.
+                    Message::Ask(ask) => drop(self.asks.try_send(ask)),
+                    Message::Answer(answer) => {
+                        let commands = self.commands.upgrade().ok_or(LinkError::Leaving)?;
+                        commands.send(Command::Answered(answer)).await.map_err(|_| LinkError::Leaving)?;
                     }
                     Message::NotLeader(other) => return Ok(Turn::To(other.address)),
                 },

@@ -106,7 +106,7 @@ impl CallError {
     pub(crate) fn unsupported_path(method: &http::Method, path: &str) -> Self {
         let path: String = path.chars().take(200).collect();
         Self::client(StatusCode::NOT_FOUND, "unsupported_path")
-            .saying(format!("{method} {path} is not served here. Served: POST /v1/chat/completions, GET /v1/models, POST /v1/route, GET /v1/calls/{{id}}."))
+            .saying(format!("{method} {path} is not served here. Served: POST /v1/chat/completions, GET /v1/models, POST /v1/route, POST /v1/feedback, GET /v1/calls, GET /v1/calls/{{id}}."))
     }
 
     pub(crate) fn method_not_allowed(method: &http::Method, path: &str, allowed: &'static str) -> Self {
@@ -130,6 +130,30 @@ impl CallError {
             .saying(format!(
                 "Call '{id}' is not among the recent ones. Only the last calls are kept, in memory."
             ))
+            .about("id")
+    }
+
+    pub(crate) fn bad_query(pair: &str) -> Self {
+        let pair: String = pair.chars().take(100).collect();
+        Self::client(StatusCode::BAD_REQUEST, "invalid_query")
+            .saying(format!("'{pair}' is not understood: send after=ID, rated=true or both."))
+    }
+
+    pub(crate) fn calls_not_read(why: &str) -> Self {
+        Self::new(Fault::Sidecar, StatusCode::SERVICE_UNAVAILABLE, "server_error", "calls_not_read")
+            .saying(format!("The scored calls could not be read: {why}."))
+    }
+
+    /// Nobody in the namespace knows it. Calls of other namespaces are not looked for, so nothing is said of them.
+    pub(crate) fn nobodys_call(id: &str, asked: u32) -> Self {
+        let id: String = id.chars().take(64).collect();
+        let others = match asked {
+            0 => "no other pod of this namespace is connected".to_owned(),
+            1 => "the one other pod of this namespace does not know it either".to_owned(),
+            asked => format!("none of the {asked} other pods of this namespace knows it"),
+        };
+        Self::client(StatusCode::NOT_FOUND, "call_not_found")
+            .saying(format!("Call '{id}' is not among the recent ones of this pod, and {others}."))
             .about("id")
     }
 

@@ -1,4 +1,5 @@
-//! `POST /v1/feedback`: how good was the answer to this call? Said again, the last word wins.
+//! `POST /v1/feedback`: how good was the answer to this call? Said again, the last word wins. Any sidecar of the namespace
+//! takes it.
 
 use std::rc::Rc;
 
@@ -11,8 +12,11 @@ use super::error::CallError;
 use super::{intake, render};
 use crate::body::Outgoing;
 use crate::data::Data;
-use crate::records::Lesson;
+use crate::feedback::{Elsewhere, Judged, judge};
 use crate::request_id::RequestId;
+
+/// No provider's ids are longer; a longer one is nobody's.
+const ID_AT_MOST: usize = 256;
 
 /// What is posted.
 #[derive(Deserialize)]
@@ -45,27 +49,30 @@ pub(crate) async fn take(
         CallError::bad_feedback("id", &format!("{error}; {form}"))
     })?;
     let score = score(&posted)?;
-    let lesson = data.records.borrow().lesson(&posted.id);
-    let recent = data.records.borrow_mut().rate(&posted.id, score);
-    if let Some(lesson) = lesson {
-        learn(data, &lesson, score);
+    let judged = judge(data, &posted.id, score).await.map_err(|why| CallError::feedback_not_kept(&why))?;
+    let judged = match judged {
+        Some(judged) => judged,
+        None => elsewhere(data, &posted.id, score).await?,
+    };
+    let mut body = json!({ "id": judged.id, "score": score, "kept": judged.kept });
+    if let Some(before) = judged.before {
+        body["replaced"] = json!(before);
     }
-    let name = recent.map_or_else(|| posted.id.clone(), |known| known.to_string());
-    let kept = data.desk.note(&name, score).await.map_err(|why| CallError::feedback_not_kept(&why))?;
-    if recent.is_none() && kept != Some(true) {
-        return Err(CallError::unknown_call(&posted.id));
-    }
-    data.shared.telemetry.feedback.inc();
-    let body = json!({ "id": name, "score": score, "kept": kept == Some(true) });
     Ok(render::json(StatusCode::OK, body.to_string().into_bytes(), id))
 }
 
-/// Tells the guard of the policy's scorer.
-fn learn(data: &Data, lesson: &Lesson, score: f64) {
-    let Some(plane) = data.shared.plane.load_full() else { return };
-    let policies = plane.snapshot.policies.iter().zip(&plane.policies);
-    for (_, beside) in policies.filter(|(policy, _)| policy.name == lesson.policy) {
-        beside.live.guard().observe(score, lesson.scored, lesson.mean);
+/// Asks the other sidecars of the namespace, through the operator.
+async fn elsewhere(data: &Data, id: &str, score: f64) -> Result<Judged, CallError> {
+    if id.len() > ID_AT_MOST {
+        return Err(CallError::unknown_call(id));
+    }
+    match data.desk.ask_elsewhere(id, score).await.map_err(|why| CallError::feedback_not_kept(&why))? {
+        Elsewhere::Known(id) => Ok(Judged { id, kept: true, before: None }),
+        Elsewhere::Alone => Err(CallError::unknown_call(id)),
+        Elsewhere::Unknown(asked) => Err(CallError::nobodys_call(id, asked)),
+        Elsewhere::Silent(asked, silent) => Err(CallError::feedback_not_kept(&format!(
+            "{silent} of {asked} other pods that may have served the call did not answer; give it again"
+        ))),
     }
 }
 

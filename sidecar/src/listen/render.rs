@@ -51,6 +51,13 @@ pub(crate) fn json(status: StatusCode, body: impl Into<Outgoing>, id: RequestId)
     response
 }
 
+/// JSON objects, one per line.
+pub(crate) fn json_lines(body: impl Into<Outgoing>, id: RequestId) -> Response<Outgoing> {
+    let mut response = json(StatusCode::OK, body, id);
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/jsonl"));
+    response
+}
+
 /// Rounded up, at least one: who comes back too early waits twice.
 pub(crate) fn whole_seconds(wait: Duration) -> u64 {
     u64::try_from(wait.as_millis().div_ceil(1000)).unwrap_or(u64::MAX).max(1)

@@ -43,6 +43,8 @@ async fn other(data: &Rc<Data>, id: RequestId, request: Request<Incoming>) -> An
         "/v1/feedback" => "POST",
         "/v1/scorer" if method == Method::GET => return scorer::show(data, id),
         "/v1/scorer" => "GET",
+        "/v1/calls" if method == Method::GET => return calls::list(data, id, request.uri().query()).await,
+        "/v1/calls" => "GET",
         _ if path.starts_with("/v1/calls/") && method == Method::GET => return calls::show(data, id, &path),
         _ if path.starts_with("/v1/calls/") => "GET",
         _ if data.settings.admin && admin::is_path(&path) && method == Method::GET => {

@@ -7,11 +7,12 @@ use std::sync::atomic::AtomicU64;
 
 use http::{HeaderName, HeaderValue, Uri};
 use jiff::Timestamp;
+use pointsman_config::entry::Name;
 use pointsman_config::objects::Objects;
 use pointsman_config::provider::{ProviderConfig, Upstream};
 use pointsman_core::snapshot::{Policy, Snapshot};
 
-use super::live::{Live, TargetLive};
+use super::live::{Live, PolicyLive, TargetLive};
 use super::{CandidatePart, Key, Plane, PolicyPart, ProviderPart, TargetPart};
 use crate::pool::{Origin, Origins};
 use crate::rights::Rights;
@@ -44,11 +45,14 @@ impl Ground<'_> {
         self.forget_what_is_gone(&snapshot);
         let limits: Vec<_> =
             (0..snapshot.limits.len()).map(|i| self.rights.part(&snapshot, i, self.now)).collect();
-        let policies = snapshot.policies.iter().map(|policy| PolicyPart {
-            live: self.live.policies.entry(policy.name.clone()).or_default().clone(),
-            label: text_header(&policy.name.to_string()),
-            candidates: self.candidates(&snapshot, policy, &limits),
-            scorer: ScorerPart::new(&snapshot, policy, self.shelf),
+        let policies = snapshot.policies.iter().map(|policy| {
+            let scorer = ScorerPart::new(&snapshot, policy, self.shelf);
+            PolicyPart {
+                live: self.policy_live(&policy.name, &scorer),
+                label: text_header(&policy.name.to_string()),
+                candidates: self.candidates(&snapshot, policy, &limits),
+                scorer,
+            }
         });
         let policies = policies.collect();
         let targets = snapshot.targets.iter().map(|target| TargetPart {
@@ -84,6 +88,16 @@ impl Ground<'_> {
                 CandidatePart { limits, counters, turns: AtomicU64::default() }
             })
             .collect()
+    }
+
+    fn policy_live(&mut self, name: &Name, scorer: &ScorerPart) -> Arc<PolicyLive> {
+        let remembered = self.live.learned.of(name);
+        let new = || Arc::new(remembered.map(PolicyLive::remembering).unwrap_or_default());
+        let live = self.live.policies.entry(name.clone()).or_insert_with(new);
+        let scorer = scorer.model.as_ref().map(|model| model.hash().to_string()).unwrap_or_default();
+        let guard = remembered.filter(|known| known.scorer == scorer).map(|known| known.guard);
+        live.watch(scorer, guard);
+        live.clone()
     }
 
     fn target_live(&mut self, key: &pointsman_core::snapshot::TargetKey) -> Arc<TargetLive> {

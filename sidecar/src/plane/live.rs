@@ -15,6 +15,8 @@ use pointsman_core::measured::Track;
 use pointsman_core::shadow::ShadowPrice;
 use pointsman_core::snapshot::TargetKey;
 
+use crate::learned::{Known, Memory};
+use crate::records::Lesson;
 use crate::telemetry::TargetMetrics;
 use crate::usage::CallCounters;
 
@@ -43,13 +45,17 @@ pub(crate) struct PolicyLive {
     steered: AtomicBool,
     /// Calls whose model was chosen.
     pub(crate) chosen: AtomicU64,
-    /// What its calls were charged since the present window of its spend target began, in nano-USD.
+    /// What its calls were charged in this process since the present window of its spend target began, in nano-USD.
     pub(crate) spent: AtomicU64,
     /// What the operator has last said.
     plan: Mutex<Option<Plan>>,
     sample: Mutex<Sample>,
-    /// What feedback says of the policy's scorer.
+    /// What feedback says of the policy's scorer, and of which: a digest.
     guard: Mutex<Guard>,
+    scorer: Mutex<String>,
+    /// What an earlier process spent in which window, and what of that counts in the present one.
+    earlier: Mutex<Option<(String, u64)>>,
+    spent_before: AtomicU64,
     pub(crate) refused: AtomicU64,
 }
 
@@ -94,6 +100,8 @@ impl Sample {
 /// Every live part of the process but the limits, by name. Owned by the control thread.
 #[derive(Default)]
 pub(crate) struct Live {
+    /// What earlier processes learned.
+    pub(crate) learned: Memory,
     pub(crate) policies: HashMap<Name, Arc<PolicyLive>>,
     pub(crate) targets: HashMap<TargetKey, Arc<TargetLive>>,
     pub(crate) counters: HashMap<(Name, TargetKey), Arc<CallCounters>>,
@@ -159,6 +167,46 @@ impl PolicyLive {
     /// Held for a few instructions at a time, never across an await.
     pub(crate) fn guard(&self) -> MutexGuard<'_, Guard> {
         self.guard.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A policy of which an earlier process has learned something.
+    pub(crate) fn remembering(known: &Known) -> Self {
+        let price = known.lambda.map(ShadowPrice::at);
+        Self { price: Mutex::new(price), earlier: Mutex::new(known.window.clone()), ..Self::default() }
+    }
+
+    /// A window begins, for this process: nothing is spent in it but what an earlier process spent.
+    pub(crate) fn begin_window(&self, id: &str) {
+        let earlier = self.earlier.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let before = earlier.filter(|(known, _)| known == id).map_or(0, |(_, spent)| spent);
+        self.spent_before.store(before, Relaxed);
+        self.spent.store(0, Relaxed);
+    }
+
+    /// What earlier processes spent in the present window, in nano-USD.
+    pub(crate) fn spent_before(&self) -> u64 {
+        self.spent_before.load(Relaxed)
+    }
+
+    /// What is known of a scorer is nothing of another one: a new one starts anew, with what is remembered of it.
+    pub(crate) fn watch(&self, scorer: String, remembered: Option<Guard>) {
+        let mut watched = self.scorer.lock().unwrap_or_else(PoisonError::into_inner);
+        if *watched != scorer {
+            *watched = scorer;
+            *self.guard() = remembered.unwrap_or_default();
+        }
+    }
+
+    /// The digest of the scorer that the guard watches; empty where there is none.
+    pub(crate) fn watched(&self) -> String {
+        self.scorer.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Tells the guard how good an answer was. What an earlier scorer said is no longer of interest.
+    pub(crate) fn learn(&self, lesson: &Lesson, score: f64) {
+        if self.watched() == lesson.scorer {
+            self.guard().observe(score, lesson.scored, lesson.mean);
+        }
     }
 
     pub(crate) fn plan(&self) -> MutexGuard<'_, Option<Plan>> {

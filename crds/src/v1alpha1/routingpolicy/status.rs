@@ -37,6 +37,10 @@ pub struct RoutingPolicyStatus {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub shadow_price: Option<ShadowPriceStatus>,
 
+    /// What feedback says of the scorer. Absent where no routing model scores, or no sidecar is connected.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub scorer: Option<ScorerStatus>,
+
     /// What the choice saved today, or would have saved. Absent until a call was compared with the baseline.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub savings: Option<SavingsStatus>,
@@ -158,6 +162,28 @@ pub struct ShadowPriceStatus {
     /// The same in words: `one point of quality is worth $0.11 per 1000 calls`.
     #[schemars(schema_with = "schema::cell")]
     pub meaning: String,
+}
+
+/// What feedback says of the scorer, over the connected sidecars.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ScorerStatus {
+    /// Calls with feedback, since each sidecar began to watch this scorer.
+    #[schemars(range(min = 0))]
+    pub feedback: i64,
+
+    /// Name and version of the routing model; of several, the one that most sidecars have.
+    #[schemars(schema_with = "schema::cell")]
+    pub model: String,
+
+    /// `Unproven`, `Helps`, or `Harms`: then every prompt is given the models' means. Where sidecars differ, how many of
+    /// them say what: `Harms in 1 of 3, Unproven in 2 of 3`.
+    #[schemars(schema_with = "schema::cell")]
+    pub verdict: String,
+
+    /// How much of a score's deviation from the model's mean is believed, 0 to 1, as a decimal string; the mean.
+    #[schemars(schema_with = "schema::cell")]
+    pub weight: String,
 }
 
 /// What the choice saved since midnight UTC, or would have saved while `mode` is Observe.
