@@ -26,7 +26,7 @@ use crate::scorer::{Features, Prediction, ScoreText, Scorer, Scratch};
 use crate::wordpiece::WordPiece;
 
 pub use extract::{Extracted, Extractor, VERSION};
-pub use head::{Head, ModelHead, SourceHead, shares};
+pub use head::{Head, LONGEST, ModelHead, SourceHead, shares};
 pub use settings::{Settings, SourceSettings};
 pub use surface::COUNT as SURFACE;
 pub use terms::{PAIRS, Terms, counted, places};
@@ -54,6 +54,8 @@ pub struct Embedding {
     words: WordPiece,
     extractor: Extractor,
     head: Head,
+    /// What each model's answers usually measure; not a number where nobody knows.
+    usual_tokens: Vec<f32>,
     tasks: Vec<Arc<str>>,
     tokens_at_most: usize,
 }
@@ -92,7 +94,10 @@ impl Embedding {
         let head =
             Head::read(&settings, extractor.dense(), files.bytes(TERMS)?, &numbers, extractor.places())?;
         let tasks = settings.tasks.iter().map(|task| Arc::from(task.as_str())).collect();
-        Ok(Self { words, extractor, head, tasks, tokens_at_most: manifest.input.max_tokens as usize })
+        let usual = |tokens: &Option<f64>| tokens.map_or(f32::NAN, |tokens| tokens as f32);
+        let usual_tokens = settings.output_tokens.iter().map(usual).collect();
+        let tokens_at_most = manifest.input.max_tokens as usize;
+        Ok(Self { words, extractor, head, usual_tokens, tasks, tokens_at_most })
     }
 
     /// The vocabulary and tables that features are made with, for training on.
@@ -109,6 +114,8 @@ impl Scorer for Embedding {
         let latents = self.head.latents(&features);
         let quality = self.head.quality(&latents);
         let difficulty = self.head.difficulty(&quality);
+        let tokens = self.head.tokens(&latents);
+        let length = tokens.iter().zip(&self.usual_tokens).map(|(tokens, usual)| tokens / usual).collect();
         let failing = quality.iter().map(|q| 1.0 - q).sum::<f32>() / quality.len().max(1) as f32;
         let task = self.head.task(&latents).map(|task| task as u16);
         features.dense.extend_from_slice(&latents);
@@ -116,6 +123,7 @@ impl Scorer for Embedding {
         scratch.numbers = features.dense;
         Prediction {
             quality: quality.into(),
+            length,
             difficulty,
             discrimination: 1.0,
             complexity: Some(failing.clamp(0.0, 1.0)),

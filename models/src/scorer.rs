@@ -44,6 +44,9 @@ pub trait Scorer: Send + Sync {
 pub struct Prediction {
     /// Probability of a good answer, in the order of the manifest's models.
     pub quality: Box<[f32]>,
+    /// How long each model's answer is expected to be, in parts of its usual length, in the same order; not a number where
+    /// nothing is known of it, and empty where the scorer does not say.
+    pub length: Box<[f32]>,
     /// How hard the text is, in logits: zero is the average text, a good model fails where it is high.
     pub difficulty: f32,
     /// How strongly ability tells on this text; one where the scorer does not say.
@@ -56,6 +59,20 @@ pub struct Prediction {
     pub features: Features,
 }
 
+impl Prediction {
+    /// How long the answer of the model at this position is expected to be, in parts of its usual length; of a model that
+    /// the scorer does not know, the mean of those that it knows.
+    pub fn length(&self, model: Option<usize>) -> f64 {
+        let own = model.and_then(|at| self.length.get(at).copied()).filter(|length| length.is_finite());
+        let mean = || {
+            let known = self.length.iter().filter(|length| length.is_finite());
+            let (sum, count) = known.fold((0.0, 0.0), |(sum, count), length| (sum + length, count + 1.0));
+            if count > 0.0 { sum / count } else { 1.0 }
+        };
+        f64::from(own.unwrap_or_else(mean))
+    }
+}
+
 /// Room that a thread lends to scorers, so that a prediction allocates little. Contents mean nothing between calls.
 #[derive(Clone, Debug, Default)]
 pub struct Scratch {
@@ -65,4 +82,25 @@ pub struct Scratch {
     pub tokens: Vec<u32>,
     /// Features or sums of vectors.
     pub numbers: Vec<f32>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_model_that_nothing_is_known_of_answers_as_much_longer_as_the_others() {
+        let prediction = |length: &[f32]| Prediction {
+            quality: Box::new([0.5; 3]),
+            length: length.into(),
+            difficulty: 0.0,
+            discrimination: 1.0,
+            complexity: None,
+            task: None,
+            features: Features::of(&[]),
+        };
+        let told = prediction(&[1.0, 2.0, f32::NAN]);
+        assert_eq!([Some(1), Some(2), None].map(|model| told.length(model)), [2.0, 1.5, 1.5]);
+        assert_eq!(prediction(&[]).length(Some(0)), 1.0);
+    }
 }

@@ -166,6 +166,7 @@ impl Scored {
                 candidates.iter_mut().enumerate().filter(|(_, s)| s.source != ScoreSource::Prior)
             {
                 score.value = guard.shrunk(score.value, mean(i));
+                score.length = guard.shrunk(score.length, 1.0);
             }
         }
         candidates
@@ -202,18 +203,20 @@ impl ScorerPart {
             return SmallVec::new();
         }
         let candidates = &snapshot.policies[policy].candidates;
-        let score =
-            |(candidate, position): (&pointsman_core::snapshot::Candidate, &Option<usize>)| match position
-                .and_then(|at| prediction.quality.get(at))
-            {
-                Some(quality) => CandidateScore { value: f64::from(*quality), source: ScoreSource::Scorer },
+        let score = |(candidate, position): (&pointsman_core::snapshot::Candidate, &Option<usize>)| {
+            let length = prediction.length(*position);
+            match position.and_then(|at| prediction.quality.get(at)) {
+                Some(quality) => {
+                    CandidateScore { value: f64::from(*quality), source: ScoreSource::Scorer, length }
+                }
                 None => {
                     let prior = snapshot.targets[candidate.target].model.prior.quality;
                     let (difficulty, discrimination) = (prediction.difficulty, prediction.discrimination);
                     let value = estimate(prior, f64::from(difficulty), f64::from(discrimination));
-                    CandidateScore { value, source: ScoreSource::Estimate }
+                    CandidateScore { value, source: ScoreSource::Estimate, length }
                 }
-            };
+            }
+        };
         candidates.iter().zip(&self.positions).map(score).collect()
     }
 }

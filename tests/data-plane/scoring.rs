@@ -27,6 +27,7 @@ impl Scorer for ByWord {
         let proof = text.as_str().contains("proof");
         Prediction {
             quality: Box::new(if proof { [0.9, 0.2] } else { [0.6, 0.8] }),
+            length: Box::default(),
             difficulty: if proof { 1.0 } else { -1.0 },
             discrimination: 1.0,
             complexity: None,

@@ -161,18 +161,21 @@ impl<'a> Pass<'a> {
 
     /// The scorer's word on what it knows, an item-response estimate on what it does not.
     fn candidate_scores(&self, prediction: &Prediction) -> Vec<CandidateScore> {
-        let of =
-            |(candidate, position): (&pointsman_core::snapshot::Candidate, &Option<usize>)| match position {
+        let of = |(candidate, position): (&pointsman_core::snapshot::Candidate, &Option<usize>)| {
+            let length = prediction.length(*position);
+            match position {
                 Some(at) => {
-                    CandidateScore { value: f64::from(prediction.quality[*at]), source: ScoreSource::Scorer }
+                    let value = f64::from(prediction.quality[*at]);
+                    CandidateScore { value, source: ScoreSource::Scorer, length }
                 }
                 None => {
                     let prior = self.world.snapshot.targets[candidate.target].model.prior.quality;
                     let (difficulty, telling) = (prediction.difficulty, prediction.discrimination);
                     let value = estimate(prior, f64::from(difficulty), f64::from(telling));
-                    CandidateScore { value, source: ScoreSource::Estimate }
+                    CandidateScore { value, source: ScoreSource::Estimate, length }
                 }
-            };
+            }
+        };
         self.world.policy.candidates.iter().zip(&self.positions).map(of).collect()
     }
 

@@ -9,7 +9,9 @@ use pointsman_train::curve::{Point, SPENDS, cost_for, quality_at};
 use pointsman_train::folder::Base;
 use pointsman_train::outcomes::{Price, Source};
 use pointsman_train::plot::svg;
-use pointsman_train::quality::{Quality, quality};
+use pointsman_train::quality::{
+    BLIND, BLIND_BEFORE, FEW, Interval, ONE_PRICE, Quality, THREE_LEFT_OUT, by_calls, quality,
+};
 use pointsman_train::records::Learned;
 use pointsman_train::train::{Report, labelled, prepare};
 use pointsman_train::validate::{Judged, Material};
@@ -64,11 +66,11 @@ pub(super) fn print_nested(
     plots: Option<&Path>,
     progress: &mut dyn FnMut(&str),
 ) -> anyhow::Result<()> {
-    let sources: Vec<Source> = sources.iter().map(labelled).collect();
+    let sources: Vec<Source> = sources.iter().map(labelled).map(by_calls).collect();
     let prepared = prepare(&sources, base)?;
     for (source, rows) in sources.iter().zip(&prepared.rows) {
         progress(&format!("{}: nested cross-validation over {} prompts", source.name, source.prompts.len()));
-        let Some(found) = quality(Material { source, rows, prices }) else {
+        let Some(found) = quality(Material { source, rows, prices }, progress) else {
             progress(&format!("{}: nothing is known of costs, so there is no curve", source.name));
             continue;
         };
@@ -99,27 +101,52 @@ fn ways(out: &mut impl Write, found: &Quality) -> std::io::Result<()> {
             spend.map_or_else(|| "never".to_owned(), |spend| format!("{:.0} %", 100.0 * spend / cost));
         writeln!(out, "| {} | {} | {spend} |", way.name, cells.join(" | "))?;
     }
-    let (low, high) = found.interval.spend;
-    writeln!(
-        out,
-        "\nSpend of \"one price\" for 95 %: 95 % interval {:.0} to {:.0} %.",
-        100.0 * low,
-        100.0 * high
-    )?;
-    let gains: Vec<String> = found
-        .interval
-        .gains
-        .iter()
-        .map(|(low, high)| format!("{:+.1} to {:+.1}", 100.0 * low, 100.0 * high))
-        .collect();
-    writeln!(out, "Its gain over the blind mix in points, 95 % intervals: {}.", gains.join(", "))?;
-    if !found.left_out.is_empty() {
-        writeln!(out, "Left out of training in \"three left out\": {}.", found.left_out.join(", "))?;
+    writeln!(out)?;
+    intervals(out, ONE_PRICE, &found.interval)?;
+    under(out, found, ONE_PRICE)?;
+    if let Some((models, interval)) = &found.left_out {
+        intervals(out, THREE_LEFT_OUT, interval)?;
+        under(out, found, THREE_LEFT_OUT)?;
+        writeln!(out, "Left out of training there: {}.", models.join(", "))?;
     }
     for (group, gap, count) in &found.recovered {
         writeln!(out, "Average gap recovered on {group}: {gap:.3} over {count} prompts (a coin: 0.500).")?;
     }
+    for (group, gap, count) in &found.recovered_by_few {
+        writeln!(out, "With {FEW} labels, mean of three draws: {gap:.3} on {group}, over {count} prompts.")?;
+    }
     Ok(())
+}
+
+fn intervals(out: &mut impl Write, way: &str, found: &Interval) -> std::io::Result<()> {
+    let (low, high) = found.spend;
+    let spend = format!("{:.0} to {:.0} %", 100.0 * low, 100.0 * high);
+    let points = |(low, high): &(f64, f64)| format!("{:+.1} to {:+.1}", 100.0 * low, 100.0 * high);
+    let gains: Vec<String> = found.gains.iter().map(points).collect();
+    writeln!(
+        out,
+        "95 % intervals of \"{way}\": spend for 95 % {spend}; mean gain over the blind mix {}; at each spend {}.",
+        points(&found.mean),
+        gains.join(", ")
+    )
+}
+
+/// How far a way falls under the blind mixes at any of the spends.
+fn under(out: &mut impl Write, found: &Quality, way: &str) -> std::io::Result<()> {
+    let curve = |name: &str| found.ways.iter().find(|way| way.name == name).map(|way| &way.curve[..]);
+    let (Some(own), Some(told), Some(before)) = (curve(way), curve(BLIND), curve(BLIND_BEFORE)) else {
+        return Ok(());
+    };
+    let least = |mix: &[Point]| {
+        let gains = SPENDS.iter().map(|share| share * found.strongest.0);
+        100.0 * gains.map(|cost| quality_at(own, cost) - quality_at(mix, cost)).fold(f64::INFINITY, f64::min)
+    };
+    writeln!(
+        out,
+        "Least gain of \"{way}\" from 10 % of spend up: {:+.1} points over the blind mix chosen before, {:+.1} over the one that is told the true means.",
+        least(before),
+        least(told)
+    )
 }
 
 fn table(out: &mut impl Write, judged: Option<&Judged>) -> std::io::Result<()> {

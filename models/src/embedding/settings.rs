@@ -11,7 +11,8 @@ use crate::scorer::manifest::{FILE, Manifest};
 pub struct Settings {
     /// How many numbers a token vector has.
     pub dimensions: usize,
-    /// How many latents the head has: source by source those of its rank, then one per kind of task; then one per gate.
+    /// How many latents the head has: source by source those of its rank, one per kind of task, those of lengths; then one
+    /// per gate.
     pub latents: usize,
     /// What it was trained on.
     pub sources: Vec<SourceSettings>,
@@ -32,11 +33,14 @@ pub struct Settings {
 pub struct SourceSettings {
     /// Its name.
     pub name: String,
-    /// How many latents it has, but for those of its kinds of task.
+    /// How many latents tell how good answers are, but for those of its kinds of task.
     pub latents: usize,
     /// The kinds of task that it tells apart, as positions in the settings' list.
     #[serde(default)]
     pub kinds: Vec<usize>,
+    /// How many latents tell how long answers get; 0 where no answer was measured.
+    #[serde(default)]
+    pub lengths: usize,
     /// Its models, as positions in the manifest's list.
     pub models: Vec<usize>,
 }
@@ -44,7 +48,7 @@ pub struct SourceSettings {
 impl SourceSettings {
     /// How many latents are its own.
     pub fn width(&self) -> usize {
-        self.latents + self.kinds.len()
+        self.latents + self.kinds.len() + self.lengths
     }
 }
 

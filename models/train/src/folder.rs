@@ -129,6 +129,10 @@ fn head(fitted: &Fitted<'_>, models: &Models) -> (Head, Bytes) {
     for (_, known) in &fitted.sources {
         parts.push((known.fit.weights.clone(), vec![0.0; known.fit.weights.columns]));
         parts.push(one_by_one(&known.kinds.fit));
+        parts.extend(known.lengths.iter().map(|lengths| {
+            let weights = &lengths.fit.weights;
+            (weights.clone(), vec![0.0; weights.columns])
+        }));
     }
     parts.extend(fitted.gates.iter().map(one_by_one));
     let latents: usize = parts.iter().map(|(weights, _)| weights.columns).sum();
@@ -171,14 +175,25 @@ fn head(fitted: &Fitted<'_>, models: &Models) -> (Head, Bytes) {
 }
 
 fn source_head(source: &Source, known: &Complete, columns: &[usize], kinds: Vec<usize>) -> SourceHead {
-    let latents = known.fit.axes.rows();
+    let (latents, lengths) = (known.fit.axes.rows(), of_lengths(known));
     let model = |column: usize| ModelHead {
         model: columns[column],
         mean: known.fit.mean[column] as f32,
         by_kind: (0..kinds.len()).map(|kind| known.kinds.by_model.row(kind)[column] as f32).collect(),
         loadings: (0..latents).map(|latent| known.fit.axes.row(latent)[column] as f32).collect(),
+        tokens: known.lengths.as_ref().and_then(|l| l.usual[column]).map_or(f32::NAN, |usual| usual as f32),
+        longer: (0..lengths).map(|latent| longer(known, latent, column)).collect(),
     };
-    SourceHead { latents, models: (0..source.models.len()).map(model).collect(), kinds }
+    SourceHead { latents, lengths, models: (0..source.models.len()).map(model).collect(), kinds }
+}
+
+/// How many latents tell how long answers get.
+fn of_lengths(known: &Complete) -> usize {
+    known.lengths.as_ref().map_or(0, |lengths| lengths.fit.axes.rows())
+}
+
+fn longer(known: &Complete, latent: usize, column: usize) -> f32 {
+    known.lengths.as_ref().map_or(0.0, |lengths| lengths.fit.axes.row(latent)[column] as f32)
 }
 
 /// What a label is called.
@@ -215,6 +230,7 @@ fn manifest(
             name: source.name.clone(),
             latents: known.fit.axes.rows(),
             kinds: kinds(known, &tasks, fitted),
+            lengths: of_lengths(known),
             models: columns.clone(),
         });
     let sources: Vec<SourceSettings> = sources.collect();

@@ -14,6 +14,7 @@ pub mod features;
 pub mod fit;
 pub mod folder;
 pub mod kinds;
+pub mod lengths;
 pub mod outcomes;
 pub mod plot;
 pub mod quality;

@@ -253,8 +253,14 @@ impl Source {
 
     /// What each call was expected to cost beforehand: input at its price and the usual answer of the model. Where the
     /// price of one model is unknown every model costs what it usually does: a guess beside an exact figure would make
-    /// models look cheap or dear by the length of the text alone. `usual` are the prompts from which this is known.
-    pub fn expected_cost(&self, usual: &Self, prices: &BTreeMap<String, Price>) -> Option<Table> {
+    /// models look cheap or dear by the length of the text alone. `usual` are the prompts from which this is known,
+    /// `lengths` how long answers are predicted to be, where they are.
+    pub fn expected_cost(
+        &self,
+        usual: &Self,
+        prices: &BTreeMap<String, Price>,
+        lengths: Option<&Table>,
+    ) -> Option<Table> {
         let (tokens, cost) = (Self::means(&usual.tokens), Self::means(&usual.cost));
         let priced = self.is_priced(prices);
         let mut expected = Table::zeros(self.prompts.len(), self.models.len());
@@ -263,6 +269,7 @@ impl Source {
             let by_price = prices.get(model).zip(tokens[column]).filter(|_| priced);
             for (row, prompt) in self.prompts.iter().enumerate() {
                 expected.row_mut(row)[column] = by_price.map_or(usual, |(price, tokens)| {
+                    let tokens = lengths.map_or(tokens, |lengths| lengths.row(row)[column]);
                     (prompt.input_tokens as f64 * price.input + tokens * price.output) / 1e6
                 });
             }
@@ -332,14 +339,17 @@ mod tests {
         let outcomes = parse(&line(LINE), &models()).expect("a good line");
         let source = by_source(&outcomes, &models()).remove(0);
         let mut prices = models().prices;
-        let expected = source.expected_cost(&source, &prices).expect("costs are known");
+        let expected = source.expected_cost(&source, &prices, None).expect("costs are known");
         // The larger model's answers were not measured, so it costs what it usually does.
         assert_eq!(expected.numbers, [(4.0 + 20.0) / 1e6, 0.2]);
+        let longer = Table { numbers: vec![30.0, f64::NAN], columns: 2 };
+        let expected = source.expected_cost(&source, &prices, Some(&longer)).expect("costs are known");
+        assert_eq!(expected.numbers, [(4.0 + 60.0) / 1e6, 0.2]);
         prices.remove("large");
-        let expected = source.expected_cost(&source, &prices).expect("costs are known");
+        let expected = source.expected_cost(&source, &prices, None).expect("costs are known");
         assert_eq!(expected.numbers, [0.1, 0.2]);
         let mut silent = source.clone();
         silent.cost.numbers.fill(f64::NAN);
-        assert_eq!(source.expected_cost(&silent, &models().prices), None);
+        assert_eq!(source.expected_cost(&silent, &models().prices, None), None);
     }
 }

@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use crate::quality::{Quality, Way};
+use crate::quality::{ORACLE, Quality, Way};
 
 const WIDTH: f64 = 640.0;
 const HEIGHT: f64 = 400.0;
@@ -10,12 +10,13 @@ const MARGIN: f64 = 56.0;
 /// The picture ends at so much of the strongest model's cost.
 const MOST: f64 = 1.2;
 /// Colours that people who see red and green alike tell apart, by Okabe and Ito.
-const COLOURS: [&str; 6] = ["#999999", "#56b4e9", "#e69f00", "#0072b2", "#cc79a7", "#009e73"];
+const COLOURS: [&str; 8] =
+    ["#999999", "#000000", "#56b4e9", "#f0e442", "#e69f00", "#d55e00", "#0072b2", "#cc79a7"];
 
 /// The picture of one source.
 pub fn svg(quality: &Quality) -> String {
     // The oracle knows luck beforehand: it would press all other curves together.
-    let ways: Vec<&Way> = quality.ways.iter().filter(|way| way.name != "oracle").collect();
+    let ways: Vec<&Way> = quality.ways.iter().filter(|way| way.name != ORACLE).collect();
     let shown = |point: &&(f64, f64)| point.0 <= MOST * quality.strongest.0;
     let qualities: Vec<f64> =
         ways.iter().flat_map(|way| way.curve.iter().filter(shown)).map(|point| point.1).collect();
@@ -91,10 +92,11 @@ mod tests {
             source: "exam".to_owned(),
             prompts: 10,
             strongest: (1.0, 0.6),
-            ways: vec![way("blind mix", 0.6), way("one price", 0.62), way("oracle", 0.9)],
+            ways: vec![way("blind mix", 0.6), way("one price", 0.62), way(ORACLE, 0.9)],
             interval: Interval::default(),
             recovered: Vec::new(),
-            left_out: Vec::new(),
+            recovered_by_few: Vec::new(),
+            left_out: None,
         };
         let picture = svg(&quality);
         assert!(picture.starts_with("<svg") && picture.ends_with("</svg>\n"));

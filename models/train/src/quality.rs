@@ -8,15 +8,35 @@ use pointsman_models::scorer::response::{estimate, logit};
 use crate::curve::{self, Point, SPENDS, Truth, cost_for};
 use crate::outcomes::Source;
 use crate::solve::Table;
+use crate::split::fold;
 use crate::train::SALT;
-use crate::validate::{Complete, FOLDS, Material, Shape, expected_cost, folds, judge, nested, parted};
+use crate::validate::{
+    Complete, FOLDS, Material, Shape, cross_validate, expected_cost, folds, judge, nested, parted, usual_cost,
+};
+
+/// The best fixed split, told the true means of the prompts that are judged.
+pub const BLIND: &str = "blind mix";
+/// The best fixed split by the means of the other folds: what somebody could have chosen.
+pub const BLIND_BEFORE: &str = "blind mix chosen before";
+/// The shadow price with the routing model.
+pub const ONE_PRICE: &str = "one price, routing model";
+/// The same where three models had no part in training.
+pub const THREE_LEFT_OUT: &str = "the same, three left out";
+/// Who knows the answers.
+pub const ORACLE: &str = "oracle";
 
 /// So many draws of prompts make an interval.
 const DRAWS: usize = 200;
 /// So many models are left out.
 const LEFT_OUT: usize = 3;
 /// The shape of what is trained without them.
-const PLAIN: Shape = Shape { penalty: 30.0, rank: 3, kinds: false };
+const PLAIN: Shape = Shape { penalty: 100.0, rank: 3, kinds: true };
+/// So many labels are few.
+pub const FEW: usize = 1000;
+/// So often are few labels drawn.
+const DRAWS_OF_FEW: usize = 3;
+/// Texts are told apart by their length in so many classes.
+const CLASSES: usize = 5;
 /// Budgets of the per-prompt program, as shares of the dearest model.
 const BUDGETS: usize = 60;
 
@@ -45,8 +65,10 @@ pub struct Quality {
     pub interval: Interval,
     /// With two models: by group of tasks, how much of the gap is recovered, and over how many prompts.
     pub recovered: Vec<(String, f64, usize)>,
-    /// The names of the models that the curve "left out" did not train on.
-    pub left_out: Vec<String>,
+    /// The same where only [`FEW`] prompts were labelled.
+    pub recovered_by_few: Vec<(String, f64, usize)>,
+    /// The names of the models that had no part in training, and the intervals of what is earned without.
+    pub left_out: Option<(Vec<String>, Interval)>,
 }
 
 /// From the 2.5th to the 97.5th percentile of the draws.
@@ -60,30 +82,37 @@ pub struct Interval {
     pub mean: (f64, f64),
 }
 
-/// Judges every way; none where nothing is known of costs.
-pub fn quality(material: Material<'_>) -> Option<Quality> {
+/// Judges every way; none where nothing is known of costs. `progress` hears what is being done.
+pub fn quality(material: Material<'_>, progress: &mut dyn FnMut(&str)) -> Option<Quality> {
     let source = material.source;
     let folds = folds(source, SALT);
-    let expected = expected_cost(material, &folds)?;
-    let (predicted, _) = nested(material, SALT);
+    let (expected, usual) = (expected_cost(material, &folds)?, usual_cost(material, &folds)?);
+    let (predicted, _) = nested(material, SALT, progress);
     let plain = means(source, &folds);
     let judged = judge(source, &predicted, &expected);
-    let curve = |predicted: &Table| judge(source, predicted, &expected).curve;
+    let curve = |predicted: &Table, expected: &Table| judge(source, predicted, expected).curve;
     let (quality, cost) = filled(source, &expected);
     let truth = Truth { quality: &quality, cost: &cost };
+    let by_length = by_input_length(source, &folds);
     let mut ways = vec![
-        Way { name: "blind mix", curve: judged.mix.clone() },
-        Way { name: "one price, no scorer", curve: curve(&plain) },
-        Way { name: "a program per prompt", curve: per_prompt(&predicted, &expected, truth) },
-        Way { name: "one price", curve: judged.curve.clone() },
+        Way { name: BLIND, curve: judged.mix.clone() },
+        Way { name: BLIND_BEFORE, curve: per_prompt(&plain, truth) },
+        Way { name: "one price, priors", curve: curve(&plain, &usual) },
+        Way { name: "one price, token length", curve: curve(&by_length, &usual) },
+        Way { name: "one price, answer lengths", curve: curve(&plain, &expected) },
+        Way { name: "a program per prompt", curve: per_prompt(&predicted, truth) },
+        Way { name: ONE_PRICE, curve: judged.curve.clone() },
     ];
-    let mut left_out = Vec::new();
+    let mut left_out = None;
     if source.models.len() >= 2 * LEFT_OUT {
+        progress("three models are left out of training");
         let out = whom_to_leave_out(source);
-        left_out = out.iter().map(|model| source.models[*model].clone()).collect();
-        ways.push(Way { name: "three left out", curve: curve(&without(material, &folds, &out)) });
+        let (predicted, expected) = without(material, &folds, &out, &usual);
+        ways.push(Way { name: THREE_LEFT_OUT, curve: curve(&predicted, &expected) });
+        let models = out.iter().map(|model| source.models[*model].clone()).collect();
+        left_out = Some((models, interval(&predicted, &expected, truth)));
     }
-    ways.push(Way { name: "oracle", curve: curve::oracle(&expected, truth) });
+    ways.push(Way { name: ORACLE, curve: curve::oracle(&expected, truth) });
     Some(Quality {
         source: source.name.clone(),
         prompts: source.prompts.len(),
@@ -91,8 +120,23 @@ pub fn quality(material: Material<'_>) -> Option<Quality> {
         ways,
         interval: interval(&predicted, &expected, truth),
         recovered: recovered(source, &predicted),
+        recovered_by_few: recovered_by_few(material, progress),
         left_out,
     })
+}
+
+/// Two models without costs: a call of the stronger costs one, of the weaker nothing, so that spend is the share of calls
+/// that the stronger answers.
+pub fn by_calls(source: Source) -> Source {
+    let unknown = source.cost.numbers.iter().all(|cost| cost.is_nan());
+    if source.models.len() != 2 || !unknown {
+        return source;
+    }
+    let means = Source::means(&source.quality);
+    let strong = usize::from(means[1] > means[0]);
+    let mut cost = Table::zeros(source.prompts.len(), 2);
+    (0..source.prompts.len()).for_each(|row| cost.row_mut(row)[strong] = 1.0);
+    Source { cost, ..source }
 }
 
 /// The outcomes without gaps: an answer that is missing is worth the model's mean, a cost that is missing what was
@@ -124,12 +168,33 @@ fn means(source: &Source, folds: &[u64]) -> Table {
     table
 }
 
-/// P2L's way: for each prompt the best mix of models whose expected cost is within the budget, the same for all.
-fn per_prompt(predicted: &Table, expected: &Table, truth: Truth<'_>) -> Vec<Point> {
+/// Every model's mean over the prompts of the other folds that are about as long.
+fn by_input_length(source: &Source, folds: &[u64]) -> Table {
+    let mut table = means(source, folds);
+    let length = |row: &usize| source.prompts[*row].input_tokens;
+    for held in 0..FOLDS {
+        let (mut train, test) = parted(folds, held);
+        train.sort_by_key(length);
+        for class in train.chunks(train.len().div_ceil(CLASSES).max(1)) {
+            let (first, last) = (class[0], class[class.len() - 1]);
+            let from = if first == train[0] { 0 } else { length(&first) };
+            let to = if last == train[train.len() - 1] { u64::MAX } else { length(&last) };
+            let means = Source::means(&source.only(class).quality);
+            for row in test.iter().filter(|row| (from..=to).contains(&length(row))) {
+                let known = table.row_mut(*row).iter_mut().zip(&means);
+                known.for_each(|(cell, mean)| *cell = mean.unwrap_or(*cell));
+            }
+        }
+    }
+    table
+}
+
+/// P2L's way: for each prompt the best mix of models whose usual cost is within the budget, the same for all.
+fn per_prompt(predicted: &Table, truth: Truth<'_>) -> Vec<Point> {
     // A program per prompt with one cost per model, as P2L has it.
     let usual: Vec<f64> = truth.models().iter().map(|model| model.0).collect();
     let dearest = usual.iter().copied().fold(0.0, f64::max);
-    let rows = expected.rows();
+    let rows = predicted.rows();
     let mut points: Vec<Point> = (0..=BUDGETS)
         .map(|step| {
             let budget = dearest * step as f64 / BUDGETS as f64;
@@ -171,29 +236,73 @@ fn whom_to_leave_out(source: &Source) -> Vec<usize> {
     [1, order.len() / 2, order.len() - 2].map(|at| order[at]).to_vec()
 }
 
-/// Predictions of all models by a fit that never saw some of them.
-fn without(material: Material<'_>, folds: &[u64], out: &[usize]) -> Table {
+/// Predictions of all models, and expected costs, by a fit that never saw some of them. Of those only the mean quality and
+/// the usual cost are known.
+fn without(material: Material<'_>, folds: &[u64], out: &[usize], usual: &Table) -> (Table, Table) {
     let source = material.source;
     let known: Vec<usize> = (0..source.models.len()).filter(|model| !out.contains(model)).collect();
-    let mut predicted = Table::zeros(source.prompts.len(), source.models.len());
+    let (mut predicted, mut expected) = (usual.clone(), usual.clone());
     for held in 0..FOLDS {
         let (train, test) = parted(folds, held);
         let means = Source::means(&source.only(&train).quality);
         let (some, rows) = (source.only(&train).of_models(&known), material.rows.only(&train));
+        let asked = material.rows.only(&test);
         let fit = Complete::of(Material { source: &some, rows: &rows, prices: material.prices }, PLAIN);
-        let found = fit.predict(&material.rows.only(&test));
+        let found = fit.predict(&asked);
+        let lengths = fit.lengths.as_ref().filter(|_| source.is_priced(material.prices));
+        let lengths = lengths.map(|lengths| (lengths.predict(&asked), Source::means(&some.tokens)));
         for (i, row) in test.into_iter().enumerate() {
-            let usual = known.iter().map(|model| means[*model].unwrap_or(0.5));
+            let usually = known.iter().map(|model| means[*model].unwrap_or(0.5));
             let sure = |chance: f64| logit(chance.clamp(0.01, 0.99));
             let harder: f64 =
-                usual.zip(found.row(i)).map(|(usual, chance)| sure(usual) - sure(*chance)).sum();
+                usually.zip(found.row(i)).map(|(usual, chance)| sure(usual) - sure(*chance)).sum();
             let difficulty = harder / known.len() as f64;
             let to = predicted.row_mut(row);
             known.iter().zip(found.row(i)).for_each(|(model, chance)| to[*model] = *chance);
             out.iter().for_each(|model| to[*model] = estimate(means[*model].unwrap_or(0.5), difficulty, 1.0));
+            let Some((lengths, usually)) = &lengths else { continue };
+            let longer: Vec<f64> = lengths
+                .row(i)
+                .iter()
+                .zip(usually)
+                .map(|(tokens, usual)| tokens / usual.unwrap_or(f64::NAN))
+                .collect();
+            let of_all = longer.iter().sum::<f64>() / longer.len() as f64;
+            let input = source.prompts[row].input_tokens as f64;
+            for (model, cost) in expected.row_mut(row).iter_mut().enumerate() {
+                let longer = known.iter().position(|k| *k == model).map_or(of_all, |at| longer[at]);
+                let of_input =
+                    material.prices.get(&source.models[model]).map_or(0.0, |p| input * p.input / 1e6);
+                *cost = of_input + (*cost - of_input) * longer;
+            }
         }
     }
-    predicted
+    (predicted, expected)
+}
+
+/// With two models: how much of the gap is recovered by whoever has labelled few prompts, on questions that are not among
+/// them. The mean of some draws.
+fn recovered_by_few(material: Material<'_>, progress: &mut dyn FnMut(&str)) -> Vec<(String, f64, usize)> {
+    let source = material.source;
+    if source.models.len() != 2 || source.prompts.len() < 2 * FEW {
+        return Vec::new();
+    }
+    let mut draws: Vec<Vec<(String, f64, usize)>> = Vec::new();
+    for draw in 0..DRAWS_OF_FEW {
+        progress(&format!("draw {} of {DRAWS_OF_FEW} of {FEW} labels", draw + 1));
+        let of_question = |row: &usize| fold(&source.prompts[*row].text, &format!("few-{draw}"), 1 << 40);
+        let mut order: Vec<usize> = (0..source.prompts.len()).collect();
+        order.sort_by_key(of_question);
+        let last = of_question(&order[FEW - 1]);
+        let asked: Vec<usize> = order[FEW..].iter().copied().filter(|row| of_question(row) != last).collect();
+        let (some, rows) = (source.only(&order[..FEW]), material.rows.only(&order[..FEW]));
+        let few = Material { source: &some, rows: &rows, prices: material.prices };
+        let shape = cross_validate(few, SALT)[0].shape;
+        let found = Complete::of(few, shape).predict(&material.rows.only(&asked));
+        draws.push(recovered(&source.only(&asked), &found));
+    }
+    let mean = |i: usize| draws.iter().map(|draw| draw[i].1).sum::<f64>() / draws.len() as f64;
+    (0..draws[0].len()).map(|i| (draws[0][i].0.clone(), mean(i), draws[0][i].2)).collect()
 }
 
 /// Draws prompts with replacement, and reads the figures off each draw.

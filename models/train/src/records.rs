@@ -474,8 +474,11 @@ impl Base {
             mean: fit.mean[model] as f32,
             by_kind: Vec::new(),
             loadings: (0..rank).map(|latent| fit.axes.row(latent)[model] as f32).collect(),
+            // How long answers get is learned from outcomes alone.
+            tokens: f32::NAN,
+            longer: Vec::new(),
         });
-        let source = SourceHead { latents: rank, kinds: Vec::new(), models: models.collect() };
+        let source = SourceHead { latents: rank, kinds: Vec::new(), lengths: 0, models: models.collect() };
         let head = Head {
             centre: scale.centre[..self.dense].iter().map(|centre| *centre as f32).collect(),
             dense,
@@ -535,6 +538,7 @@ impl Base {
             name: SOURCE.to_owned(),
             latents,
             kinds: Vec::new(),
+            lengths: 0,
             models: (0..models.len()).collect(),
         };
         let settings = Settings {

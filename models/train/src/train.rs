@@ -11,7 +11,7 @@ use crate::features::{Scaled, tokens};
 use crate::fit::{Fit, full};
 use crate::folder::{About, Base, Fitted, files};
 use crate::outcomes::{Price, Source};
-use crate::quality::{Interval, filled, interval};
+use crate::quality::{Interval, by_calls, filled, interval};
 use crate::solve::{Rows, Table};
 use crate::split::stem;
 use crate::validate::{Complete, Judged, Material, Trial, cross_validate, expected_cost, folds, judge};
@@ -163,7 +163,8 @@ pub fn train(
     let mut fits = Vec::new();
     for (source, rows) in sources.iter().zip(&prepared.rows) {
         progress(&format!("{}: cross-validating over {} prompts", source.name, source.prompts.len()));
-        let material = Material { source, rows, prices };
+        let judged = by_calls(source.clone());
+        let material = Material { source: &judged, rows, prices };
         let report = report(material);
         let gain = report.trial.gain;
         if !pays(&report, source) {

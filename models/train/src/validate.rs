@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use crate::curve::{self, Point, Truth};
 use crate::fit::{Fit, full_beside};
 use crate::kinds::{Kinds, Labels};
+use crate::lengths::Lengths;
 use crate::outcomes::{Price, Source};
 use crate::solve::{Rows, Table};
 use crate::split::fold;
@@ -13,7 +14,7 @@ use crate::split::fold;
 /// How many parts the questions are cut into.
 pub const FOLDS: u64 = 5;
 /// The penalties that are tried, heaviest last.
-pub const PENALTIES: [f64; 3] = [10.0, 30.0, 100.0];
+pub const PENALTIES: [f64; 4] = [10.0, 30.0, 100.0, 300.0];
 /// The numbers of latents that are tried.
 pub const RANKS: [usize; 5] = [0, 1, 2, 3, 5];
 
@@ -24,7 +25,7 @@ pub struct Shape {
     pub penalty: f64,
     /// How many latents.
     pub rank: usize,
-    /// Whether kinds of task count, or only name the task.
+    /// Whether kinds of task count: they do wherever prompts are labelled, which won on every set.
     pub kinds: bool,
 }
 
@@ -74,29 +75,20 @@ pub fn cross_validate(material: Material<'_>, salt: &str) -> Vec<Trial> {
     let ranks: Vec<usize> = RANKS.into_iter().filter(|rank| *rank <= source.models.len().max(1)).collect();
     let expected = expected_cost(material, &folds);
     let labels = Labels::of(source);
+    let told = !labels.names.is_empty();
     let mut parts = Vec::new();
     for held in 0..FOLDS {
         let (train, test) = parted(&folds, held);
         let (known, quality) = (rows.only(&train), source.only(&train).quality);
         let own = labels.only(&train);
-        let kinds = Kinds::of(&known, &quality, &own);
+        let kinds = told.then(|| Kinds::of(&known, &quality, &own));
         let asked = rows.only(&test);
-        parts.push(Part::of(None, &quality, &own, test.clone(), known.clone(), asked.clone()));
-        if !labels.names.is_empty() {
-            parts.push(Part::of(Some(kinds), &quality, &own, test, known, asked));
-        }
+        parts.push(Part::of(kinds, &quality, &own, test, known, asked));
     }
-    for (penalty, kinds) in
-        PENALTIES.into_iter().rev().flat_map(|penalty| [(penalty, false), (penalty, true)])
-    {
-        if kinds && labels.names.is_empty() {
-            continue;
-        }
+    for penalty in PENALTIES.into_iter().rev() {
         let mut predicted: Vec<Table> =
             ranks.iter().map(|_| Table::zeros(rows.len(), source.models.len())).collect();
-        for Part { test, known, rest, asked, by_kind, beside, .. } in
-            parts.iter().filter(|part| part.kinds == kinds)
-        {
+        for Part { test, known, rest, asked, by_kind, beside, .. } in &parts {
             let fit = full_beside(known, rest, penalty, beside);
             let mut raw = fit.predict(asked);
             raw.numbers.iter_mut().zip(&by_kind.numbers).for_each(|(sum, by_kind)| *sum += by_kind);
@@ -114,7 +106,7 @@ pub fn cross_validate(material: Material<'_>, salt: &str) -> Vec<Trial> {
                 }
                 None => -squared_error(&predicted, &source.quality),
             };
-            trials.push(Trial { shape: Shape { penalty, rank: *rank, kinds }, gain, predicted });
+            trials.push(Trial { shape: Shape { penalty, rank: *rank, kinds: told }, gain, predicted });
         }
     }
     trials.sort_by(|a, b| b.gain.total_cmp(&a.gain));
@@ -122,7 +114,7 @@ pub fn cross_validate(material: Material<'_>, salt: &str) -> Vec<Trial> {
 }
 
 /// Predictions for every prompt by shapes that were chosen without its fold: what may be claimed.
-pub fn nested(material: Material<'_>, salt: &str) -> (Table, Vec<Shape>) {
+pub fn nested(material: Material<'_>, salt: &str, progress: &mut dyn FnMut(&str)) -> (Table, Vec<Shape>) {
     let outer = folds(material.source, &format!("{salt}-outer"));
     let mut predicted = Table::zeros(material.rows.len(), material.source.models.len());
     let mut shapes = Vec::new();
@@ -131,6 +123,13 @@ pub fn nested(material: Material<'_>, salt: &str) -> (Table, Vec<Shape>) {
         let (source, rows) = (material.source.only(&train), material.rows.only(&train));
         let inner = Material { source: &source, rows: &rows, prices: material.prices };
         let shape = cross_validate(inner, salt)[0].shape;
+        progress(&format!(
+            "{}: fold {} of {FOLDS}: penalty {}, {} latents",
+            source.name,
+            held + 1,
+            shape.penalty,
+            shape.rank
+        ));
         let of = Complete::of(inner, shape).predict(&material.rows.only(&test));
         test.iter().enumerate().for_each(|(i, row)| predicted.row_mut(*row).copy_from_slice(of.row(i)));
         shapes.push(shape);
@@ -138,13 +137,26 @@ pub fn nested(material: Material<'_>, salt: &str) -> (Table, Vec<Shape>) {
     (predicted, shapes)
 }
 
-/// What every call was expected to cost by those that are not in its fold.
+/// What every call was expected to cost by those that are not in its fold: how long were the answers to such a text?
 pub fn expected_cost(material: Material<'_>, folds: &[u64]) -> Option<Table> {
+    cost_beforehand(material, folds, true)
+}
+
+/// The same without a word on the text but its length: every answer is as long as the model's usually are.
+pub fn usual_cost(material: Material<'_>, folds: &[u64]) -> Option<Table> {
+    cost_beforehand(material, folds, false)
+}
+
+fn cost_beforehand(material: Material<'_>, folds: &[u64], by_text: bool) -> Option<Table> {
     let source = material.source;
     let mut expected = Table::zeros(source.prompts.len(), source.models.len());
     for held in 0..FOLDS {
         let (train, test) = parted(folds, held);
-        let of = source.only(&test).expected_cost(&source.only(&train), material.prices)?;
+        let (known, asked) = (source.only(&train), source.only(&test));
+        let by_text = by_text && source.is_priced(material.prices);
+        let lengths = by_text.then(|| Lengths::of(&material.rows.only(&train), &known.tokens)).flatten();
+        let lengths = lengths.map(|lengths| lengths.predict(&material.rows.only(&test)));
+        let of = asked.expected_cost(&known, material.prices, lengths.as_ref())?;
         test.iter().enumerate().for_each(|(i, row)| expected.row_mut(*row).copy_from_slice(of.row(i)));
     }
     Some(expected)
@@ -175,7 +187,6 @@ pub fn judge(source: &Source, predicted: &Table, expected: &Table) -> Judged {
 
 /// One fold, with kinds of task or without.
 struct Part {
-    kinds: bool,
     test: Vec<usize>,
     known: Rows,
     /// Outcomes less what kinds say of them.
@@ -200,7 +211,7 @@ impl Part {
             Some(kinds) => (kinds.without(quality, labels), kinds.predict(&asked), kinds.predict(&known)),
             None => (quality.clone(), none(&asked), none(&known)),
         };
-        Self { kinds: kinds.is_some(), test, known, rest, asked, by_kind, beside }
+        Self { test, known, rest, asked, by_kind, beside }
     }
 }
 
@@ -213,6 +224,8 @@ pub struct Complete {
     pub kinds: Kinds,
     /// The latents.
     pub fit: Fit,
+    /// How long answers get; none where no answer was measured.
+    pub lengths: Option<Lengths>,
 }
 
 impl Complete {
@@ -226,7 +239,8 @@ impl Complete {
         let rest = kinds.without(&material.source.quality, &labels);
         let beside = kinds.predict(material.rows);
         let fit = full_beside(material.rows, &rest, shape.penalty, &beside).of_rank(shape.rank);
-        Self { names: labels.names, kinds: kinds.on_axes(&fit.axes), fit }
+        let lengths = Lengths::of(material.rows, &material.source.tokens);
+        Self { names: labels.names, kinds: kinds.on_axes(&fit.axes), fit, lengths }
     }
 
     /// What every model makes of these texts.

@@ -38,6 +38,8 @@ pub struct Seen {
     pub usage: Usage,
     /// How many answers it was asked for.
     pub answers: u32,
+    /// How long its answers were expected to be, in parts of their usual length.
+    pub length: f64,
     /// From sending to the first content; known of streams alone.
     pub first: Option<Duration>,
     /// From sending to the end of the answer.
@@ -63,7 +65,8 @@ impl Learned {
         let answers = f64::from(seen.answers.max(1));
         self.fade();
         self.answers += answers;
-        self.output += seen.usage.output as f64;
+        // What is learned is the usual length: what was long because of its text must not count twice.
+        self.output += seen.usage.output as f64 / seen.length;
         self.calls += 1.0;
         self.input += seen.usage.input as f64;
         self.cached += seen.usage.cached_input.min(seen.usage.input) as f64;
@@ -174,6 +177,7 @@ mod tests {
         Seen {
             usage: Usage { input: 1000, cached_input: cached, output, ..Usage::default() },
             answers: 1,
+            length: 1.0,
             first: first_ms.map(Duration::from_millis),
             took: Duration::from_millis(took_ms),
         }
@@ -226,6 +230,12 @@ mod tests {
     #[test]
     fn several_answers_of_one_call_are_several_answers() {
         let each = Seen { answers: 3, ..seen(900, 0, None, 3_000) };
+        near(after(40, &each).output_tokens, 300.0);
+    }
+
+    #[test]
+    fn what_was_long_because_of_its_text_does_not_count_twice() {
+        let each = Seen { length: 2.0, ..seen(600, 0, None, 3_000) };
         near(after(40, &each).output_tokens, 300.0);
     }
 

@@ -249,7 +249,8 @@ impl Call {
         self.charged.usage.reasoning += usage.reasoning;
         let took = sent.map(|at| now.saturating_duration_since(at)).unwrap_or_default();
         if let (Settlement::Usage(usage), TriedEnd::Answered(_)) = (settlement, end) {
-            let seen = Seen { usage, answers: self.asked.choices, first, took };
+            let length = self.decision.considered[candidate].length;
+            let seen = Seen { usage, answers: self.asked.choices, length, first, took };
             self.plane.targets[target].live.learned().observe(&seen, &model.prior);
         }
         if sent.is_some() {

@@ -44,6 +44,8 @@ pub(super) struct Admission {
     /// Whether a model is to be chosen, or the application's own choice is looked for.
     pub(super) choosing: bool,
     pub(super) input_tokens: u64,
+    /// How many answers the call asks for.
+    pub(super) answers: u32,
 }
 
 /// What is known of a text's complexity.
@@ -80,7 +82,8 @@ pub fn admit(f: &Facts<'_>, v: &View<'_>) -> Admit {
 
 /// Admits a call whose model is to be chosen, or is what the application itself asked for.
 pub(super) fn admit_as(f: &Facts<'_>, v: &View<'_>, choosing: bool, complexity: Known) -> Admit {
-    let call = Admission { asked: v.asked, choosing, input_tokens: f.input_tokens };
+    let call =
+        Admission { asked: v.asked, choosing, input_tokens: f.input_tokens, answers: f.answers.max(1) };
     let rows = consider(f, v);
     if v.policy.rules.is_empty() {
         return narrow(v, rows, Ruling::default(), call);
@@ -212,6 +215,8 @@ fn consider(f: &Facts<'_>, v: &View<'_>) -> Rows {
                 source: ScoreSource::Prior,
                 expected_cost,
                 expected_ms: expected.answer_ms(output),
+                usual_output: output,
+                length: 1.0,
                 score: f64::NEG_INFINITY,
                 step,
                 dominated: false,

@@ -41,7 +41,7 @@ pub fn decide(v: &View<'_>, admitted: Admitted, scores: &Scores<'_>) -> Decision
 fn choose(v: &View<'_>, admitted: Admitted, scores: &Scores<'_>) -> Decision {
     let Admitted { mut rows, live, objective, optimizer, rule, complexity_missing, call, waiting: _ } =
         admitted;
-    take_scores(&mut rows, scores);
+    take_scores(v, &mut rows, scores, call.answers);
     let aim = aim(v, objective, optimizer);
     let ladder = match rule {
         None if !scores.method.compares_models() && v.policy.config.scorer.kind != ScorerKind::Prior => {
@@ -175,7 +175,7 @@ fn by_cost(rows: &[Considered], live: CandMask) -> SmallVec<[usize; 4]> {
     order
 }
 
-fn take_scores(rows: &mut [Considered], scores: &Scores<'_>) {
+fn take_scores(v: &View<'_>, rows: &mut [Considered], scores: &Scores<'_>, answers: u32) {
     if scores.candidates.is_empty() {
         return;
     }
@@ -184,7 +184,25 @@ fn take_scores(rows: &mut [Considered], scores: &Scores<'_>) {
             row.quality = quality;
             row.source = source;
         }
+        let length = scores.length(i);
+        if length != 1.0 {
+            lengthen(v, row, length, f64::from(answers));
+        }
     }
+}
+
+/// Expects an answer that is longer or shorter than usual, as far as the call lets it grow.
+fn lengthen(v: &View<'_>, row: &mut Considered, length: f64, answers: f64) {
+    let most = row.step.output_bound as f64 / answers;
+    let more = (row.usual_output * length).min(most) - row.usual_output;
+    row.length = length;
+    if let (Some(cost), Some(prices)) = (&mut row.expected_cost, v.snapshot.targets[row.target].model.prices)
+    {
+        let nano = more * answers * prices.output.0 as f64 / 1e6;
+        cost.0 = (cost.0 as f64 + nano).max(0.0).round() as u64;
+    }
+    let speed = (v.expected)(row.target).tokens_per_second.max(0.001);
+    row.expected_ms += more / speed * 1000.0;
 }
 
 fn infeasible(

@@ -120,6 +120,10 @@ pub struct Considered {
     pub expected_cost: Option<Nano>,
     /// How long the whole answer is expected to take.
     pub expected_ms: f64,
+    /// Tokens of one answer of usual length, as far as the call lets it grow.
+    pub usual_output: f64,
+    /// How long the answer to this text is expected to be, in parts of its usual length.
+    pub length: f64,
     /// What the optimizer compared; larger is better.
     pub score: f64,
     /// Whether another candidate is nowhere worse and somewhere better; looked at only where the optimizer asks.

@@ -52,11 +52,13 @@ pub struct CandidateScore {
     pub value: f64,
     /// Where it comes from.
     pub source: ScoreSource,
+    /// How long the answer is expected to be, in parts of its usual length. What is no positive number counts as 1.
+    pub length: f64,
 }
 
 impl CandidateScore {
     /// The model's prior stands.
-    pub const PRIOR: Self = Self { value: f64::NAN, source: ScoreSource::Prior };
+    pub const PRIOR: Self = Self { value: f64::NAN, source: ScoreSource::Prior, length: 1.0 };
 }
 
 /// What the values of scores mean.
@@ -112,6 +114,12 @@ impl Scores<'_> {
         (0.0..=1.0).contains(&quality).then_some((quality, score.source))
     }
 
+    /// How long the answer of candidate `i` is expected to be, in parts of its usual length.
+    pub(super) fn length(&self, i: usize) -> f64 {
+        let length = self.candidates.get(i).map_or(1.0, |score| score.length);
+        if length.is_finite() && length > 0.0 { length } else { 1.0 }
+    }
+
     /// The Bradley-Terry coefficient of candidate `i`, where the scorer knows it.
     pub(super) fn coefficient(&self, i: usize) -> Option<f64> {
         let score = self.candidates.get(i).filter(|score| score.source != ScoreSource::Prior)?;
@@ -138,7 +146,7 @@ mod tests {
     }
 
     fn scored(value: f64) -> CandidateScore {
-        CandidateScore { value, source: ScoreSource::Scorer }
+        CandidateScore { value, source: ScoreSource::Scorer, length: 1.0 }
     }
 
     #[test]
@@ -146,7 +154,7 @@ mod tests {
         for value in [f64::NAN, f64::INFINITY, f64::NEG_INFINITY, -0.1, 1.1] {
             assert_eq!(scores(&[scored(value)], Scale::Probability).quality(0), None, "{value}");
         }
-        let known = [scored(0.3), CandidateScore { value: 0.4, source: ScoreSource::Prior }];
+        let known = [scored(0.3), CandidateScore { value: 0.4, source: ScoreSource::Prior, length: 1.0 }];
         let found = [0, 1, 2].map(|i| scores(&known, Scale::Probability).quality(i));
         assert_eq!(found, [Some((0.3, ScoreSource::Scorer)), None, None]);
     }

@@ -193,7 +193,7 @@ impl Run {
                 let Some(Flying { call, model, expected }) = flying.pop_front() else { break };
                 let output = call.answers[model].1;
                 let usage = Usage { input: call.input, output, ..Usage::default() };
-                let seen = Seen { usage, answers: 1, first: None, took: Duration::ZERO };
+                let seen = Seen { usage, answers: 1, length: 1.0, first: None, took: Duration::ZERO };
                 learned[model].observe(&seen, &priors[model]);
                 if self.fixed.is_none() {
                     price.on_settlement(target, expected, outcomes.cost(call, model));

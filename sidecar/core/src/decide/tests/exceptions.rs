@@ -224,7 +224,8 @@ fn what_a_provider_does_not_show_keeps_its_models_out() {
 #[test]
 fn the_reasoning_names_the_task_and_where_the_chance_comes_from() {
     let task: std::sync::Arc<str> = "Code Generation".into();
-    let known = [0.9, 0.5, 0.4].map(|value| CandidateScore { value, source: ScoreSource::Scorer });
+    let known =
+        [0.9, 0.5, 0.4].map(|value| CandidateScore { value, source: ScoreSource::Scorer, length: 1.0 });
     let mut estimated = known;
     estimated[0].source = ScoreSource::Estimate;
     let quality = || PolicyConfig { objective: Objective::Quality, ..policy() };

@@ -199,7 +199,8 @@ fn coefficients_meet_opponents_by_their_sampling_weights() {
         candidate.weight = Some(weight);
     }
     let snapshot = World::new(policy).snapshot();
-    let thetas = [1.7, 1.4, 1.0].map(|value| CandidateScore { value, source: ScoreSource::Scorer });
+    let thetas =
+        [1.7, 1.4, 1.0].map(|value| CandidateScore { value, source: ScoreSource::Scorer, length: 1.0 });
     let scale = Scale::BradleyTerry { offset: -1.0, slope: 2.0 };
     let scores = Scores { candidates: &thetas, scale, method: ScoreMethod::P2l, ..Scores::NONE };
     let d = run(&snapshot, &Call { scores, ..Call::default() });
@@ -213,7 +214,11 @@ fn coefficients_meet_opponents_by_their_sampling_weights() {
         assert!((row.quality - sigmoid(2.0 * theta - 1.0)).abs() < 1e-12);
     }
     // A grounded probability meets opponents by its odds: the same strengths, the same rates.
-    let grounded = [1.7, 1.4, 1.0].map(|t| CandidateScore { value: sigmoid(t), source: ScoreSource::Scorer });
+    let grounded = [1.7, 1.4, 1.0].map(|t| CandidateScore {
+        value: sigmoid(t),
+        source: ScoreSource::Scorer,
+        length: 1.0,
+    });
     let scores = Scores { candidates: &grounded, method: ScoreMethod::Embedding, ..Scores::NONE };
     let d = run(&snapshot, &Call { scores, ..Call::default() });
     for (row, theta) in d.considered.iter().zip([1.7, 1.4, 1.0]) {

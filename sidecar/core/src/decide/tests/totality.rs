@@ -54,7 +54,7 @@ proptest! {
             world.put(Kind::Provider, "p", Compiled::Provider(provider));
         }
         let snapshot = world.snapshot();
-        let scored = values.map(|value| CandidateScore { value, source: ScoreSource::Scorer });
+        let scored = values.map(|value| CandidateScore { value, source: ScoreSource::Scorer, length: 1.0 });
         let scale = match bradley_terry {
             true => Scale::BradleyTerry { offset: values[0], slope: values[1] },
             false => Scale::Probability,
