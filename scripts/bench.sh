@@ -3,7 +3,7 @@
 #
 #   scripts/bench.sh [--gates] [--rounds N] [--write]
 #
-# --gates     only what is counted (instructions, system calls, allocations): under a minute, repeats on any machine
+# --gates     only the gates (instructions, system calls, allocations; decisions and scores): about two minutes
 # --rounds N  rounds of the comparison, 5 unless told
 # --write     puts the results into docs/benchmarks.md
 #
@@ -37,7 +37,7 @@ main() {
     have strace || install strace
     build
     mkdir -p "$CACHE/bench"
-    local options=(--pointsman "$CARGO_TARGET_DIR/release/pointsman" --bare "$CARGO_TARGET_DIR/release/pointsman-bench-bare"
+    local options=(--decide "$(bench_of decide)" --score "$(bench_of score)" --pointsman "$CARGO_TARGET_DIR/release/pointsman" --bare "$CARGO_TARGET_DIR/release/pointsman-bench-bare"
         --limits "$BENCH/gates.json" --rounds "$rounds" --json "$RESULT")
     if ((rounds)); then
         find_nginx
@@ -72,6 +72,14 @@ build() {
     cargo build --release --quiet --locked --manifest-path "$BENCH/bare/Cargo.toml"
     cargo build --release --quiet --locked --manifest-path "$BENCH/load/Cargo.toml"
     cargo build --release --quiet --manifest-path "$ROOT/Cargo.toml" -p pointsman-cli --bin pointsman
+    cargo bench --quiet --manifest-path "$ROOT/Cargo.toml" -p pointsman-core -p pointsman-models --benches --no-run \
+        --message-format=json >"$CARGO_TARGET_DIR/release/benches.json"
+}
+
+# Where cargo has put a bench of ours.
+bench_of() {
+    sed -n "s/.*\"kind\":\[\"bench\"\].*\"name\":\"$1\".*\"executable\":\"\([^\"]*\)\".*/\1/p" \
+        "$CARGO_TARGET_DIR/release/benches.json"
 }
 
 # Sets NGINX, or NGINX_MISSING. Debian's package is unpacked rather than installed: installing would start a server on port 80.

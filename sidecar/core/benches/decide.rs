@@ -54,22 +54,29 @@ fn main() {
         best(&snapshot, true, 1, calls.parse().expect("a number"));
         return;
     }
+    let cases = [1, 2].into_iter().flat_map(|providers| OPTIMIZERS.map(|optimizer| (optimizer, providers)));
+    let timed = cases.map(|(optimizer, providers)| {
+        let snapshot = world(optimizer, providers);
+        let [both, admitting] =
+            [true, false].map(|deciding| best(&snapshot, deciding, BATCHES, CALLS_PER_BATCH));
+        (optimizer.name(), providers, both, both - admitting)
+    });
+    if arguments.iter().any(|argument| argument == "--json") {
+        let all = timed.map(|(optimizer, providers, _, alone)| {
+            serde_json::json!({"optimizer": optimizer, "providers": providers, "decide_nanoseconds": alone})
+        });
+        return println!("{}", serde_json::Value::Array(all.collect()));
+    }
     println!("{CANDIDATES} candidates, nanoseconds: admit and decide together, and decide alone");
-    for providers in [1, 2] {
-        for optimizer in OPTIMIZERS {
-            let snapshot = world(optimizer, providers);
-            let [both, admitting] =
-                [true, false].map(|deciding| best(&snapshot, deciding, BATCHES, CALLS_PER_BATCH));
-            let name = optimizer.name();
-            println!("{providers} provider(s) a model  {name:<14} {both:>6.0} {:>6.0}", both - admitting);
-        }
+    for (name, providers, both, alone) in timed {
+        println!("{providers} provider(s) a model  {name:<14} {both:>6.0} {alone:>6.0}");
     }
 }
 
 /// Nanoseconds of one call in the fastest batch.
 fn best(snapshot: &Snapshot, deciding: bool, batches: u32, per_batch: u32) -> f64 {
     let thetas: Vec<CandidateScore> = (0..CANDIDATES)
-        .map(|i| CandidateScore { value: (i as f64 * 0.37).sin(), source: ScoreSource::Scorer })
+        .map(|i| CandidateScore { value: (i as f64 * 0.37).sin(), source: ScoreSource::Scorer, length: 1.0 })
         .collect();
     let scale = Scale::BradleyTerry { offset: 0.0, slope: 1.0 };
     let scores = Scores { candidates: &thetas, scale, method: ScoreMethod::P2l, ..Scores::NONE };

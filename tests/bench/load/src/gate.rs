@@ -38,6 +38,14 @@ pub struct Limits {
     pub syscalls_tolerance: f64,
     pub allocations_per_request: f64,
     pub allocations_tolerance: f64,
+    pub decide_microseconds_at_20_candidates: f64,
+    pub decision_instructions: f64,
+    /// A part of them.
+    pub decision_instructions_tolerance: f64,
+    pub score_microseconds_at_128_tokens: f64,
+    pub score_microseconds_at_512_tokens: f64,
+    pub routing_model_resident_mib: f64,
+    pub kept_score_instructions: f64,
 }
 
 impl Limits {
@@ -52,7 +60,8 @@ impl Limits {
 pub struct Gate {
     pub name: String,
     pub ours: f64,
-    pub bare: f64,
+    /// The same of the bare proxy; none where it has no such thing.
+    pub bare: Option<f64>,
     pub limit: String,
     pub pass: bool,
     pub detail: String,
@@ -67,8 +76,8 @@ pub struct Gates<'a> {
 
 impl Gates<'_> {
     pub fn instructions(&self) -> Result<Gate> {
-        let count = |kind, requests| self.count_instructions(kind, requests);
-        let [[bare, bare_all], [ours, ours_all]] = self.per_request(INSTRUCTIONS_OVER, count)?;
+        let kinds = [Kind::Bare, Kind::Pointsman];
+        let [[bare, bare_all], [ours, ours_all]] = self.instructions_of(kinds)?;
         let ratio = ours / bare;
         let of_all = ours_all / bare_all;
         let limit = self.limits.instructions_per_request_at_most_times_bare;
@@ -76,7 +85,7 @@ impl Gates<'_> {
         Ok(Gate {
             name: "user instructions per request, data thread".to_owned(),
             ours,
-            bare,
+            bare: Some(bare),
             limit: format!("<= {limit} x bare"),
             pass: ratio <= limit,
             detail: format!(
@@ -86,14 +95,20 @@ impl Gates<'_> {
         })
     }
 
+    /// Instructions per request of two proxies in one run: of the thread that moves the bytes, and of all threads.
+    pub fn instructions_of(&self, kinds: [Kind; 2]) -> Result<[[f64; 2]; 2]> {
+        self.per_request(kinds, INSTRUCTIONS_OVER, |kind, requests| self.count_instructions(kind, requests))
+    }
+
     pub fn allocations(&self) -> Result<Gate> {
+        let kinds = [Kind::Bare, Kind::Pointsman];
         let count = |kind, requests| self.count_allocations(kind, requests).map(|count| [count]);
-        let [[bare], [ours]] = self.per_request(ALLOCATIONS_OVER, count)?;
+        let [[bare], [ours]] = self.per_request(kinds, ALLOCATIONS_OVER, count)?;
         let (expected, tolerance) = (self.limits.allocations_per_request, self.limits.allocations_tolerance);
         Ok(Gate {
             name: "allocations per request".to_owned(),
             ours,
-            bare,
+            bare: Some(bare),
             limit: format!("<= {expected} + {tolerance}"),
             pass: ours <= expected + tolerance,
             detail: if ours < expected - tolerance {
@@ -111,21 +126,22 @@ impl Gates<'_> {
         Ok(Gate {
             name: "system calls per request, data thread".to_owned(),
             ours: total(&ours.data),
-            bare: total(&bare.data),
+            bare: Some(total(&bare.data)),
             limit: format!("{expected} ± {}", self.limits.syscalls_tolerance),
             pass: (total(&ours.data) - expected).abs() <= self.limits.syscalls_tolerance,
             detail: format!("{}; other threads {:.3}", listed(&ours.data), total(&ours.others)),
         })
     }
 
-    /// Bare first, then ours: the two are compared within one run.
+    /// One after the other: the two are compared within one run.
     fn per_request<const COUNTS: usize>(
         &self,
+        kinds: [Kind; 2],
         over: [u64; 2],
         count: impl Fn(Kind, u64) -> Result<[u64; COUNTS]>,
     ) -> Result<[[f64; COUNTS]; 2]> {
         let mut result = [[0.0; COUNTS]; 2];
-        for (kind, result) in [Kind::Bare, Kind::Pointsman].into_iter().zip(&mut result) {
+        for (kind, result) in kinds.into_iter().zip(&mut result) {
             let [short, long] = [count(kind, over[0])?, count(kind, over[1])?];
             for ((long, short), result) in long.into_iter().zip(short).zip(result) {
                 ensure!(
@@ -312,7 +328,7 @@ fn listed(calls: &Calls) -> String {
 }
 
 /// The number with thousands separators that follows a label.
-fn figure_after(text: &str, label: &str) -> Result<u64> {
+pub fn figure_after(text: &str, label: &str) -> Result<u64> {
     let rest = text.split(label).nth(1).with_context(|| format!("no {label:?} in the report:\n{text}"))?;
     let digits = rest.split_whitespace().next().unwrap_or_default().replace(',', "");
     digits.parse().with_context(|| format!("{digits:?} after {label:?} is not a number"))

@@ -2,6 +2,7 @@
 //!
 //! `scripts/bench.sh` builds and calls it. `mock` and `load` can also be used alone, on anything that listens on loopback.
 
+mod choice;
 mod gate;
 mod load;
 mod message;
@@ -79,6 +80,12 @@ struct RunArguments {
     bare: PathBuf,
     #[arg(long)]
     nginx: Option<PathBuf>,
+    /// The bench of decisions
+    #[arg(long)]
+    decide: PathBuf,
+    /// The bench of the routing model
+    #[arg(long)]
+    score: PathBuf,
     /// The committed limits
     #[arg(long)]
     limits: PathBuf,
@@ -191,7 +198,13 @@ fn gates(arguments: &RunArguments, programs: &Programs, folder: &std::path::Path
     eprintln!("bench: counting instructions");
     let instructions = gates.instructions()?;
     eprintln!("bench: counting allocations");
-    Ok(vec![instructions, syscalls, gates.allocations()?])
+    let mut all = vec![instructions, syscalls, gates.allocations()?];
+    eprintln!("bench: timing and counting decisions, timing scores");
+    all.extend(choice::decisions(&arguments.decide, &limits, folder)?);
+    all.extend(choice::scores(&arguments.score, &limits)?);
+    eprintln!("bench: counting what a kept score costs");
+    all.push(choice::kept_score(&gates)?);
+    Ok(all)
 }
 
 fn verdict(pass: bool) -> &'static str {

@@ -52,8 +52,9 @@ pub fn render(outcome: &Outcome) -> String {
     );
     for gate in &outcome.gates {
         let verdict = if gate.pass { "PASS" } else { "**FAIL**" };
-        let ratio = gate.ours / gate.bare;
-        let row = [&gate.name, &figure(gate.ours), &figure(gate.bare), &format!("{ratio:.2}"), &gate.limit];
+        let dash = || "-".to_owned();
+        let ratio = gate.bare.map_or_else(dash, |bare| format!("{:.2}", gate.ours / bare));
+        let row = [&gate.name, &figure(gate.ours), &gate.bare.map_or_else(dash, figure), &ratio, &gate.limit];
         text.push_str(&format!(
             "| {} | {} | {} | {} | {} | {verdict} ({}) |\n",
             row[0], row[1], row[2], row[3], row[4], gate.detail

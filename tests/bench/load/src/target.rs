@@ -30,6 +30,8 @@ pub enum Kind {
     Nginx,
     Bare,
     Pointsman,
+    /// The same, scoring every text.
+    Scoring,
 }
 
 impl Kind {
@@ -38,6 +40,7 @@ impl Kind {
             Kind::Nginx => "nginx",
             Kind::Bare => "bare",
             Kind::Pointsman => "pointsman",
+            Kind::Scoring => "pointsman-scoring",
         }
     }
 }
@@ -52,7 +55,9 @@ impl Programs {
     pub fn version(&self, kind: Kind) -> Result<String> {
         let output = match (kind, &self.nginx) {
             (Kind::Bare, _) => return Ok("hyper 1.12.0, hyper-util 0.1.21, tokio 1.54.1 (pinned)".to_owned()),
-            (Kind::Pointsman, _) => Command::new(&self.pointsman).arg("--version").output()?,
+            (Kind::Pointsman | Kind::Scoring, _) => {
+                Command::new(&self.pointsman).arg("--version").output()?
+            }
             (Kind::Nginx, Some(nginx)) => Command::new(nginx).arg("-v").output()?,
             (Kind::Nginx, None) => return Ok("missing".to_owned()),
         };
@@ -92,10 +97,12 @@ impl Programs {
                     config.into(),
                 ]
             }
-            Kind::Pointsman => {
+            Kind::Pointsman | Kind::Scoring => {
                 let manifests = folder.join("manifests");
                 fs::create_dir_all(&manifests)?;
-                fs::write(manifests.join("bench.yaml"), fill(POINTSMAN))?;
+                let scorer = if kind == Kind::Scoring { "Embedding" } else { "Prior" };
+                let filled = fill(POINTSMAN).replace("{{scorer}}", scorer);
+                fs::write(manifests.join("bench.yaml"), filled)?;
                 let mut words: Vec<OsString> =
                     vec![self.pointsman.clone().into(), "run".into(), manifests.into()];
                 words.extend([
