@@ -59,7 +59,7 @@ pub struct ModelHead {
     pub by_kind: Vec<f32>,
     /// How much each latent of the source adds.
     pub loadings: Vec<f32>,
-    /// How many tokens its answer has where the latents of lengths are zero; not a number where none was measured.
+    /// How many tokens its answer has where the latents of lengths are zero; 0 where none was measured.
     pub tokens: f32,
     /// How much each latent of lengths adds to the logarithm of that.
     pub longer: Vec<f32>,
@@ -175,7 +175,7 @@ impl Head {
     pub fn tokens(&self, latents: &[f32]) -> Vec<f32> {
         let (mut sums, mut weights) = (vec![0.0; self.models], vec![0.0; self.models]);
         for Part { source, lengths, gate, .. } in self.by_source(latents) {
-            for model in source.models.iter().filter(|model| !model.tokens.is_nan()) {
+            for model in source.models.iter().filter(|model| model.tokens > 0.0) {
                 let longer = dot(&model.longer, lengths).clamp(-LONGEST, LONGEST);
                 sums[model.model] += gate * model.tokens * longer.exp();
                 weights[model.model] += gate;
@@ -316,7 +316,7 @@ mod tests {
     #[test]
     fn a_text_whose_answers_are_long_is_told_and_no_length_is_beyond_measure() {
         let mut head = head();
-        head.sources[0].models.iter_mut().for_each(|model| model.tokens = f32::NAN);
+        head.sources[0].models.iter_mut().for_each(|model| model.tokens = 0.0);
         let tokens = |longer: f32| head.tokens(&[0.0, 0.0, 0.0, 0.0, longer, 0.5, 0.5]);
         near(&tokens(0.5)[1..], &[100.0 * 0.5f32.exp()]);
         near(&tokens(-9.0)[1..], &[100.0 * (-LONGEST).exp()]);

@@ -181,7 +181,7 @@ fn source_head(source: &Source, known: &Complete, columns: &[usize], kinds: Vec<
         mean: known.fit.mean[column] as f32,
         by_kind: (0..kinds.len()).map(|kind| known.kinds.by_model.row(kind)[column] as f32).collect(),
         loadings: (0..latents).map(|latent| known.fit.axes.row(latent)[column] as f32).collect(),
-        tokens: known.lengths.as_ref().and_then(|l| l.usual[column]).map_or(f32::NAN, |usual| usual as f32),
+        tokens: known.lengths.as_ref().and_then(|l| l.usual[column]).map_or(0.0, |usual| usual as f32),
         longer: (0..lengths).map(|latent| longer(known, latent, column)).collect(),
     };
     SourceHead { latents, lengths, models: (0..source.models.len()).map(model).collect(), kinds }

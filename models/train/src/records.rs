@@ -475,7 +475,7 @@ impl Base {
             by_kind: Vec::new(),
             loadings: (0..rank).map(|latent| fit.axes.row(latent)[model] as f32).collect(),
             // How long answers get is learned from outcomes alone.
-            tokens: f32::NAN,
+            tokens: 0.0,
             longer: Vec::new(),
         });
         let source = SourceHead { latents: rank, kinds: Vec::new(), lengths: 0, models: models.collect() };
