@@ -60,9 +60,12 @@ pub(crate) fn ready(args: &SidecarReady) -> anyhow::Result<ExitCode> {
     let mut stream = TcpStream::connect_timeout(&address, ANSWERS_WITHIN)
         .with_context(|| format!("no sidecar listens on {address}"))?;
     stream.set_read_timeout(Some(ANSWERS_WITHIN))?;
-    write!(stream, "GET /readyz HTTP/1.1\r\nhost: {address}\r\nconnection: close\r\n\r\n")?;
+    let ask = format!("GET /readyz HTTP/1.1\r\nhost: {address}\r\nconnection: close\r\n\r\n");
     let mut answer = String::new();
-    stream.take(MOST_BYTES).read_to_string(&mut answer).context("the sidecar does not answer")?;
+    // In one piece, and told as our own words: a pipe that broke here must not pass for a reader who has seen enough.
+    let heard =
+        stream.write_all(ask.as_bytes()).and_then(|()| stream.take(MOST_BYTES).read_to_string(&mut answer));
+    heard.map_err(|error| anyhow::anyhow!("not ready: the sidecar does not answer: {error}"))?;
     let (head, body) = answer.split_once("\r\n\r\n").unwrap_or((&answer, ""));
     anyhow::ensure!(head.starts_with("HTTP/1.1 200 "), "not ready: {}", body.trim());
     Ok(ExitCode::SUCCESS)
