@@ -34,7 +34,8 @@ export async function collect(stream) {
 }
 
 export function rows(journal, situation) {
-  const lines = readFileSync(STAGE[journal], 'utf8').split('\n').filter(Boolean);
+  // What follows the last newline is being written.
+  const lines = readFileSync(STAGE[journal], 'utf8').split('\n').slice(0, -1);
   return lines.map((line) => JSON.parse(line)).filter((row) => row.case === situation);
 }
 

@@ -35,7 +35,9 @@ def ask_raw(case, model="auto", **options):
 
 def rows(journal, case):
     with open(STAGE[journal], encoding="utf-8") as lines:
-        return [row for row in map(json.loads, lines) if row["case"] == case]
+        # A line without its end is being written.
+        whole = (line for line in lines if line.endswith("\n"))
+        return [row for row in map(json.loads, whole) if row["case"] == case]
 
 
 def tries(case):
