@@ -9,7 +9,13 @@ if [[ -z "${CARGO_TARGET_DIR:-}" ]]; then
     pointsman_checkout="$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd -P)"
     mkdir -p "$CARGO_TARGET_DIR"
     if [[ "$(cat "$CARGO_TARGET_DIR/.checkout" 2>/dev/null)" != "$pointsman_checkout" ]]; then
-        rm -rf "$CARGO_TARGET_DIR"/*/.fingerprint/pointsman-*
+        # Under Cargo's own lock: another checkout may be building.
+        for pointsman_profile in "$CARGO_TARGET_DIR"/*/; do
+            [[ -d "$pointsman_profile/.fingerprint" ]] || continue
+            flock "$pointsman_profile/.cargo-lock" rm -rf "$pointsman_profile"/.fingerprint/pointsman-* 2>/dev/null \
+                || rm -rf "$pointsman_profile"/.fingerprint/pointsman-*
+        done
+        unset pointsman_profile
         printf '%s\n' "$pointsman_checkout" >"$CARGO_TARGET_DIR/.checkout"
     fi
     unset pointsman_checkout

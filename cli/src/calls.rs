@@ -41,6 +41,19 @@ impl Calls {
         Ok(Self { database, most })
     }
 
+    /// Opens the store, or goes without: scored calls are to learn from, and nothing that is served hangs on them.
+    pub(crate) fn open_or_go_without(folder: &Path, most: u64) -> Option<Box<dyn CallStore>> {
+        let opened = std::fs::create_dir_all(folder).map_err(StoreError::from);
+        match opened.and_then(|()| Self::open(folder, most)) {
+            Ok(calls) => Some(Box::new(calls)),
+            Err(error) => {
+                let file = folder.join(FILE);
+                tracing::warn!(file = %file.display(), %error, "scored calls are not kept and feedback is not taken: the store cannot be opened; where it is damaged, move it away and start again");
+                None
+            }
+        }
+    }
+
     /// Opens what another process has left.
     pub(crate) fn read(folder: &Path) -> Result<Self, StoreError> {
         Ok(Self { database: Database::open(folder.join(FILE))?, most: ALONE_AT_MOST })

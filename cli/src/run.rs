@@ -71,14 +71,12 @@ async fn serve(args: Run) -> anyhow::Result<ExitCode> {
     let state = args.state_dir.clone().unwrap_or_else(|| source.state_dir());
     let ledger = Ledger::open(&state)
         .map_err(|e| anyhow::anyhow!("failed to open the ledger {}/ledger.redb, in which the budgets stand: {e}; where the file is damaged, bring back a copy, or move it away: budgets then count from nothing", state.display()))?;
-    let calls = Calls::open(&state, calls::ALONE_AT_MOST)
-        .map_err(|e| anyhow::anyhow!("failed to open {}/calls.redb: {e}; where the file is damaged, move it away: it holds scored calls to learn from, no budget", state.display()))?;
     let handle = Sidecar::start(Config {
         data: vec![args.listen],
         folder: source.folder(),
         workload: Some(format!("{}/pointsman", first.namespace)),
         rights: Some(Box::new(ledger)),
-        calls: Some(Box::new(calls)),
+        calls: Calls::open_or_go_without(&state, calls::ALONE_AT_MOST),
         learned: Some(state.clone()),
         routing_model: routing::shipped(),
         models: Some(args.models_dir.clone().unwrap_or_else(|| source.folder().join("models"))),

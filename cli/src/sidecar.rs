@@ -2,13 +2,12 @@
 
 use std::io::{Read, Write};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream};
-use std::path::Path;
 use std::process::ExitCode;
 use std::time::Duration;
 
 use anyhow::Context;
 use pointsman_sidecar::link::LinkConfig;
-use pointsman_sidecar::{CallStore, Config, Sidecar, StoreError};
+use pointsman_sidecar::{Config, Sidecar};
 
 use crate::args::{SidecarReady, SidecarRun};
 use crate::calls::{Calls, OF_A_POD_AT_MOST};
@@ -30,7 +29,7 @@ pub(crate) fn run(args: SidecarRun) -> anyhow::Result<ExitCode> {
             admin_on_data: false,
             state: Some(args.state_dir.clone()),
             learned: Some(args.state_dir.clone()),
-            calls: calls(&args.state_dir),
+            calls: Calls::open_or_go_without(&args.state_dir, OF_A_POD_AT_MOST),
             keys: args.keys_dir,
             routing_model: routing::shipped(),
             models: args.models_dir,
@@ -69,18 +68,6 @@ pub(crate) fn ready(args: &SidecarReady) -> anyhow::Result<ExitCode> {
     let (head, body) = answer.split_once("\r\n\r\n").unwrap_or((&answer, ""));
     anyhow::ensure!(head.starts_with("HTTP/1.1 200 "), "not ready: {}", body.trim());
     Ok(ExitCode::SUCCESS)
-}
-
-/// Scored calls, to learn from. A pod serves without them.
-fn calls(folder: &Path) -> Option<Box<dyn CallStore>> {
-    let opened = std::fs::create_dir_all(folder).map_err(StoreError::from);
-    match opened.and_then(|()| Calls::open(folder, OF_A_POD_AT_MOST)) {
-        Ok(calls) => Some(Box::new(calls)),
-        Err(error) => {
-            tracing::warn!(folder = %folder.display(), %error, "no scored calls are kept: the store cannot be opened");
-            None
-        }
-    }
 }
 
 /// Both loopback addresses. Where the machine has no IPv6, or any port is wanted, IPv4 alone.

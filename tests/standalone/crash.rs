@@ -5,6 +5,8 @@ use std::collections::hash_map::RandomState;
 use std::hash::BuildHasher;
 use std::time::Duration;
 
+use anyhow::Context;
+
 use pointsman_test_support::provider::Provider;
 use tokio::task::JoinSet;
 
@@ -164,4 +166,39 @@ impl Chance {
     fn fraction(&mut self) -> f64 {
         self.below(1 << 20) as f64 / f64::from(1u32 << 20)
     }
+}
+
+#[tokio::test]
+async fn a_damaged_store_of_scored_calls_keeps_nobody_from_being_served() -> anyhow::Result<()> {
+    let provider = Provider::start();
+    let world = World::of(&provider)?;
+    let whole = Gateway::start(&world).await?;
+    assert_eq!(whole.client.chat(&ask("auto", "hello")).await?.status, 200);
+    whole.stop().await?;
+    let file = world.path().join("state/calls.redb");
+    let written = std::fs::read(&file)?;
+    let rubbish = vec![0x5a; 8192];
+    let mut scribbled = written.clone();
+    scribbled[..4096].fill(0xff);
+    for (what, bytes) in [
+        ("nothing", &[][..]),
+        ("rubbish", &rubbish),
+        ("half", &written[..written.len() / 2]),
+        ("no head", &scribbled),
+    ] {
+        std::fs::write(&file, bytes)?;
+        let gateway = Gateway::start(&world).await.with_context(|| format!("{what} in calls.redb"))?;
+        let answer = gateway.client.chat(&ask("auto", "hello")).await?;
+        assert_eq!(answer.status, 200, "{what}");
+        let said = gateway.output();
+        assert!(said.contains("calls.redb") && said.contains("move it away"), "{what}: {said}");
+        assert_eq!(
+            gateway.cost_nano().await?,
+            provider.entries().last().map_or(0, |e| e.cost_nano),
+            "{what}"
+        );
+        gateway.stop().await?;
+        assert_eq!(std::fs::read(&file)?, bytes, "{what} was left as it was");
+    }
+    Ok(())
 }

@@ -3,7 +3,7 @@
 use pointsman_config::policy::{OnInfeasible, Optimizer, ScorerKind};
 use smallvec::SmallVec;
 
-use super::admit::{Admit, Admitted, Rows, cheapest, live, narrow, refused};
+use super::admit::{Admission, Admit, Admitted, Rows, cheapest, live, narrow, refused};
 use super::contenders::{Bounds, Contenders, contenders, team};
 use super::decision::{Considered, Decision, Method, Outcome, PickReason, Reason, Refusal, Verdict};
 use super::score::{Aim, Ranking};
@@ -41,7 +41,7 @@ pub fn decide(v: &View<'_>, admitted: Admitted, scores: &Scores<'_>) -> Decision
 fn choose(v: &View<'_>, admitted: Admitted, scores: &Scores<'_>) -> Decision {
     let Admitted { mut rows, live, objective, optimizer, rule, complexity_missing, call, waiting: _ } =
         admitted;
-    take_scores(v, &mut rows, scores, call.answers);
+    take_scores(v, &mut rows, scores, &call);
     let aim = aim(v, objective, optimizer);
     let ladder = match rule {
         None if !scores.method.compares_models() && v.policy.config.scorer.kind != ScorerKind::Prior => {
@@ -175,7 +175,7 @@ fn by_cost(rows: &[Considered], live: CandMask) -> SmallVec<[usize; 4]> {
     order
 }
 
-fn take_scores(v: &View<'_>, rows: &mut [Considered], scores: &Scores<'_>, answers: u32) {
+fn take_scores(v: &View<'_>, rows: &mut [Considered], scores: &Scores<'_>, call: &Admission) {
     if scores.candidates.is_empty() {
         return;
     }
@@ -186,18 +186,21 @@ fn take_scores(v: &View<'_>, rows: &mut [Considered], scores: &Scores<'_>, answe
         }
         let length = scores.length(i);
         if length != 1.0 {
-            lengthen(v, row, length, f64::from(answers));
+            lengthen(v, row, length, call);
         }
     }
 }
 
 /// Expects an answer that is longer or shorter than usual, as far as the call lets it grow.
-fn lengthen(v: &View<'_>, row: &mut Considered, length: f64, answers: f64) {
+fn lengthen(v: &View<'_>, row: &mut Considered, length: f64, call: &Admission) {
+    let answers = f64::from(call.answers);
     let most = row.step.output_bound as f64 / answers;
-    let more = (row.usual_output * length).min(most) - row.usual_output;
+    let output = (row.usual_output * length).min(most);
+    let more = output - row.usual_output;
     row.length = length;
-    if let (Some(cost), Some(prices)) = (&mut row.expected_cost, v.snapshot.targets[row.target].model.prices)
-    {
+    let model = &v.snapshot.targets[row.target].model;
+    row.step.likely = filter::likely(model, call.input_tokens, output * answers, row.step.bound);
+    if let (Some(cost), Some(prices)) = (&mut row.expected_cost, model.prices) {
         let nano = more * answers * prices.output.0 as f64 / 1e6;
         cost.0 = (cost.0 as f64 + nano).max(0.0).round() as u64;
     }

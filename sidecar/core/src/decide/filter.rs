@@ -152,7 +152,7 @@ fn need(model: &ModelConfig, input: u64, output: u64) -> Need {
 }
 
 /// A tenth more than expected, never more than the bound.
-fn likely(model: &ModelConfig, input: u64, output: f64, bound: Need) -> Need {
+pub(super) fn likely(model: &ModelConfig, input: u64, output: f64, bound: Need) -> Need {
     let padded = |tokens: f64| (tokens * 1.1).ceil() as u64;
     let expected = need(model, padded(input as f64), padded(output));
     Need {
