@@ -48,7 +48,7 @@ impl Calls {
             Ok(calls) => Some(Box::new(calls)),
             Err(error) => {
                 let file = folder.join(FILE);
-                tracing::warn!(file = %file.display(), %error, "scored calls are not kept and feedback is not taken: the store cannot be opened; where it is damaged, move it away and start again");
+                tracing::warn!(file = %file.display(), %error, "scored calls are not kept to learn from: their store cannot be opened; where it is damaged, move it away and start again");
                 None
             }
         }
