@@ -89,6 +89,17 @@ struct Folders {
 }
 
 impl Folders {
+    /// What an injected pod finds: its token and the operator's authority.
+    async fn of_a_pod(shared: &Shared, namespace: &str) -> anyhow::Result<Self> {
+        let (_, token) = injected(shared, namespace, "bot").await?;
+        let folders = Self { disk: tempfile::tempdir()?, memory: tempfile::tempdir_in("/dev/shm")? };
+        std::fs::write(folders.disk.path().join("token"), token)?;
+        let maps: Api<ConfigMap> = Api::namespaced(shared.client.clone(), ROOT);
+        let trust = maps.get("pointsman-trust").await?.data.unwrap_or_default();
+        std::fs::write(folders.disk.path().join("ca.crt"), &trust["ca.crt"])?;
+        Ok(folders)
+    }
+
     fn start(&self, operator: std::net::SocketAddr) -> anyhow::Result<Handle> {
         let file = |name: &str| Some(self.disk.path().join(name));
         let link = LinkConfig {
@@ -143,12 +154,7 @@ async fn a_restarted_sidecar_serves_while_the_operator_is_away_and_a_revoked_key
     consent(&shared, namespace).await?;
     shared.control_plane.apply_yaml(&secret(namespace, "127.0.0.1")).await?;
     shared.control_plane.apply_yaml(&manifests(namespace, &provider.url())).await?;
-    let (_, token) = injected(&shared, namespace, "bot").await?;
-    let folders = Folders { disk: tempfile::tempdir()?, memory: tempfile::tempdir_in("/dev/shm")? };
-    std::fs::write(folders.disk.path().join("token"), token)?;
-    let maps: Api<ConfigMap> = Api::namespaced(shared.client.clone(), ROOT);
-    let trust = maps.get("pointsman-trust").await?.data.unwrap_or_default();
-    std::fs::write(folders.disk.path().join("ca.crt"), &trust["ca.crt"])?;
+    let folders = Folders::of_a_pod(&shared, namespace).await?;
     // An operator of its own, so that it can go away.
     let operator = config(shared.control_plane, "operator-away").await?.start().await?;
     let first = folders.start(operator.address)?;
@@ -190,12 +196,7 @@ async fn the_key_of_a_deleted_secret_or_provider_is_worth_nothing_within_five_se
     let provider = provider();
     let namespace = &shared.control_plane.create_namespace("revoked").await?;
     consent(&shared, namespace).await?;
-    let (_, token) = injected(&shared, namespace, "bot").await?;
-    let folders = Folders { disk: tempfile::tempdir()?, memory: tempfile::tempdir_in("/dev/shm")? };
-    std::fs::write(folders.disk.path().join("token"), token)?;
-    let maps: Api<ConfigMap> = Api::namespaced(shared.client.clone(), ROOT);
-    let trust = maps.get("pointsman-trust").await?.data.unwrap_or_default();
-    std::fs::write(folders.disk.path().join("ca.crt"), &trust["ca.crt"])?;
+    let folders = Folders::of_a_pod(&shared, namespace).await?;
     // As patient as one in production.
     let mut config = config(shared.control_plane, "operator-patient").await?;
     config.pace = Pace::default();
@@ -223,12 +224,7 @@ async fn the_key_of_a_deleted_secret_or_provider_is_worth_nothing_within_five_se
 async fn a_pod_without_any_policy_is_ready_and_stays_so_across_a_restart() -> anyhow::Result<()> {
     let shared = shared().await?;
     let namespace = &shared.control_plane.create_namespace("empty").await?;
-    let (_, token) = injected(&shared, namespace, "bot").await?;
-    let folders = Folders { disk: tempfile::tempdir()?, memory: tempfile::tempdir_in("/dev/shm")? };
-    std::fs::write(folders.disk.path().join("token"), token)?;
-    let maps: Api<ConfigMap> = Api::namespaced(shared.client.clone(), ROOT);
-    let trust = maps.get("pointsman-trust").await?.data.unwrap_or_default();
-    std::fs::write(folders.disk.path().join("ca.crt"), &trust["ca.crt"])?;
+    let folders = Folders::of_a_pod(&shared, namespace).await?;
     for operator in [shared.address, "127.0.0.1:9".parse()?] {
         let handle = folders.start(operator)?;
         let ready = format!("http://{}/readyz", handle.data_addrs()[0]);
