@@ -3,7 +3,7 @@
 #
 #   scripts/bench.sh [--gates] [--rounds N] [--write]
 #
-# --gates     only the gates (instructions, system calls, allocations; decisions and scores): about two minutes
+# --gates     only the gates (instructions, system calls, allocations; decisions and scores): about four minutes
 # --rounds N  rounds of the comparison, 5 unless told
 # --write     puts the results into docs/benchmarks.md
 #
