@@ -36,6 +36,8 @@ use crate::args::{Cli, Command, Log, LogFormat, OperatorCommand, SidecarCommand}
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
+    // The allocator asks for huge pages, which would make four times as much resident as is used.
+    let _ = rustix::thread::disable_transparent_huge_pages(true);
     let cli = Cli::parse();
     // Several crates of the graph could choose one; the first choice holds for all.
     let _ = rustls::crypto::ring::default_provider().install_default();

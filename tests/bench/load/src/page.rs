@@ -18,7 +18,7 @@ struct Row {
     unit: &'static str,
 }
 
-const ROWS: [Row; 10] = [
+const ROWS: [Row; 12] = [
     Row { key: "small_processor", words: "CPU per request, 32 connections", unit: "µs" },
     Row { key: "paced_processor", words: "CPU per request, 1000 per second", unit: "µs" },
     Row { key: "large_processor", words: "CPU per request, 68 KB of code", unit: "µs" },
@@ -28,7 +28,9 @@ const ROWS: [Row; 10] = [
     Row { key: "paced_added_p99", words: "added latency p99, 1000 per second", unit: "µs" },
     Row { key: "paced_stream_added_first_content", words: "added time to first content p50", unit: "µs" },
     Row { key: "idle_resident", words: "memory, idle", unit: "MB" },
+    Row { key: "idle_own", words: "memory, idle, its own", unit: "MB" },
     Row { key: "loaded_resident", words: "memory, 256 open streams", unit: "MB" },
+    Row { key: "loaded_own", words: "memory, 256 open streams, its own", unit: "MB" },
 ];
 
 pub fn write(outcome: &Outcome, page: &Path) -> Result<()> {

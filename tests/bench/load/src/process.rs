@@ -74,6 +74,28 @@ pub struct Running {
     log: PathBuf,
 }
 
+/// Megabytes that are in memory.
+#[derive(Clone, Copy, Default)]
+pub struct Memory {
+    /// With the pages of the program's file, which all its processes on a machine share.
+    pub resident: f64,
+    /// Without them.
+    pub own: f64,
+}
+
+impl Memory {
+    /// The larger of both, figure by figure.
+    pub fn max(self, other: Self) -> Self {
+        Self { resident: self.resident.max(other.resident), own: self.own.max(other.own) }
+    }
+}
+
+fn megabytes(status: &str, name: &str) -> Result<f64> {
+    let line =
+        status.lines().find_map(|line| line.strip_prefix(name)).with_context(|| format!("no {name}"))?;
+    Ok(line.trim().trim_end_matches(" kB").parse::<f64>()? / 1024.0)
+}
+
 impl Running {
     pub fn start(mut command: Command, log: &Path) -> Result<Self> {
         let out = fs::File::create(log).with_context(|| format!("failed to create {}", log.display()))?;
@@ -121,15 +143,15 @@ impl Running {
         Ok(sum)
     }
 
-    /// Resident memory of the program and its children in kilobytes.
-    pub fn resident(&self) -> Result<u64> {
-        let mut sum = 0;
+    /// Memory of the program and its children.
+    pub fn memory(&self) -> Result<Memory> {
+        let mut memory = Memory::default();
         for pid in tree(self.pid()) {
             let status = fs::read_to_string(format!("/proc/{pid}/status"))?;
-            let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).context("no VmRSS")?;
-            sum += line.trim().trim_end_matches(" kB").parse::<u64>()?;
+            memory.resident += megabytes(&status, "VmRSS:")?;
+            memory.own += megabytes(&status, "RssAnon:")?;
         }
-        Ok(sum)
+        Ok(memory)
     }
 
     /// Asks the program to end (`victim`, where it runs under another one) and waits for it.

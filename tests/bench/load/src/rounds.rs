@@ -12,7 +12,7 @@ use clap::ValueEnum;
 use serde::{Deserialize, Serialize};
 
 use crate::load::Report;
-use crate::process::Placement;
+use crate::process::{Memory, Placement};
 use crate::prompt::Prompt;
 use crate::target::{Kind, Programs, Target, start_mock};
 
@@ -86,7 +86,9 @@ pub fn compare(
     }
     sleep(Duration::from_secs(1));
     for (name, target) in &targets {
-        record(&mut result, name, "idle_resident", target.running.resident()? as f64 / 1024.0);
+        let memory = target.running.memory()?;
+        record(&mut result, name, "idle_resident", memory.resident);
+        record(&mut result, name, "idle_own", memory.own);
     }
     let lab = Lab { placement };
     for round in 1..=rounds {
@@ -101,8 +103,9 @@ pub fn compare(
             }
         }
         for (name, target) in &targets {
-            let resident = lab.resident_under(&STREAMS, target).with_context(|| format!("{name}, memory"))?;
-            record(&mut result, name, "loaded_resident", resident);
+            let memory = lab.memory_under(&STREAMS, target).with_context(|| format!("{name}, memory"))?;
+            record(&mut result, name, "loaded_resident", memory.resident);
+            record(&mut result, name, "loaded_own", memory.own);
         }
         // Next time another one goes first.
         targets.rotate_left(1);
@@ -163,20 +166,20 @@ impl Lab {
         Ok((target.running.processor_time()? - before, report))
     }
 
-    /// The most megabytes that the target held while the load ran.
-    fn resident_under(&self, window: &Window, target: &Target) -> Result<f64> {
+    /// The most that the target held while the load ran.
+    fn memory_under(&self, window: &Window, target: &Target) -> Result<Memory> {
         let mut command = self.command(window, target)?;
         let mut child = command.stdout(std::process::Stdio::null()).spawn()?;
-        let mut most = 0;
+        let mut most = Memory::default();
         let status = loop {
-            most = most.max(target.running.resident()?);
+            most = most.max(target.running.memory()?);
             if let Some(status) = child.try_wait()? {
                 break status;
             }
             sleep(Duration::from_millis(20));
         };
         anyhow::ensure!(status.success(), "the load failed with {status}");
-        Ok(most as f64 / 1024.0)
+        Ok(most)
     }
 
     fn load(&self, window: &Window, target: &Target) -> Result<Report> {
