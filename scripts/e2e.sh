@@ -32,8 +32,9 @@ prepare() {
         say "no node here: $why"
         return
     fi
-    trap 'scripts/cluster/down.sh' EXIT
     sweep
+    readonly BEFORE="$(traces)"
+    trap end EXIT
     scripts/images.sh test shop >&2 || return
     POINTSMAN_NODE_KUBERNETES="$(scripts/tools.sh kubernetes)" || return
     POINTSMAN_NODE_HELM="$(scripts/tools.sh helm)" || return
@@ -48,6 +49,25 @@ prepare() {
         explain
         return 1
     fi
+}
+
+# Where a node could leave something on this machine: links, mounts, cgroups, the packet filter.
+traces() {
+    cut -d: -f1 /proc/net/dev
+    awk '{ print $5, $(NF - 2) }' /proc/self/mountinfo
+    find /sys/fs/cgroup -name "*$CLUSTER*" 2>/dev/null || true
+    if [[ "$(id -u)" == 0 ]] && command -v iptables-save >/dev/null; then iptables-save | grep -v '^#'; fi
+}
+
+# Ends the node; a trace of it is a failure.
+end() {
+    local status=$?
+    scripts/cluster/down.sh
+    if ! diff <(echo "$BEFORE") <(traces) >&2; then
+        say "the node has left these traces on the machine"
+        exit 1
+    fi
+    exit "$status"
 }
 
 # Nodes whose run was killed before it could end them.

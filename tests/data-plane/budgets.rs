@@ -45,6 +45,28 @@ async fn a_strict_budget_holds_under_64_callers_and_equals_the_books() -> Result
     Ok(())
 }
 
+#[tokio::test]
+async fn the_tightest_of_several_budgets_is_told_and_that_it_degrades() -> Result<()> {
+    let provider = Provider::start();
+    let objects = Objects::new(&[("openai", &provider, "best"), ("openai", &provider, "cheap")])
+        .each(|provider| provider.models[1].prices.as_mut().unwrap().output.0 /= 10)
+        .budget("roomy", "1 USD", Window::Month)
+        .budget("tight", "0.012 USD", Window::Month);
+    let world = World::start(objects).await?;
+    // An answer of the best may cost up to 0.01 USD, and costs 0.0006: after a few no other is sure to fit.
+    let mut told = Vec::new();
+    for _ in 0..6 {
+        let answer = call(world.address, &chat("auto")).await?;
+        let header = |name| answer.header(name).unwrap_or_default().to_owned();
+        told.push((header("x-pointsman-model"), header("x-pointsman-budget")));
+    }
+    let (model, budget) = &told[0];
+    assert!(model == "best" && budget.starts_with("shop/tight; state=ok; used="), "{told:?}");
+    let (model, budget) = &told[5];
+    assert!(model == "cheap" && budget.starts_with("shop/tight; state=degrading; used="), "{told:?}");
+    Ok(())
+}
+
 /// Calls until a budget refuses.
 async fn until_refused(world: &World) -> Result<Answer> {
     loop {

@@ -2,7 +2,7 @@
 
 use anyhow::Result;
 use pointsman_config::money::PricePerMillion;
-use pointsman_config::policy::{CallerOverride, Mode, Objective};
+use pointsman_config::policy::{CallerOverride, Mode, Objective, Recording};
 use pointsman_test_support::provider::Provider;
 use serde_json::json;
 
@@ -44,6 +44,18 @@ async fn a_policy_that_observes_serves_the_own_choice_and_counts_what_it_would_h
     let totals = world.sidecar.totals().await;
     assert_eq!((totals.requests, totals.routed, totals.compared), (2, 0, 2));
     assert!(totals.chosen.0 * 4 < totals.baseline.0, "{totals:?}");
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_policy_that_records_nothing_keeps_no_call() -> Result<()> {
+    let provider = Provider::start();
+    for (recording, kept) in [(Recording::Metadata, 200), (Recording::None, 404)] {
+        let world = World::start(two(&provider).policy(|policy| policy.recording = recording)).await?;
+        let answer = call(world.address, &chat("auto")).await?;
+        assert_eq!(get(world.address, &format!("/v1/calls/{}", answer.id())).await?.status, kept);
+        assert_eq!(world.sidecar.totals().await.requests, 1, "it is counted all the same");
+    }
     Ok(())
 }
 

@@ -14,6 +14,7 @@ mod feedback;
 mod guard;
 mod refusals;
 mod scoring;
+mod spending;
 mod store;
 mod streams;
 mod world;

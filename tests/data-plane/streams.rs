@@ -65,15 +65,14 @@ async fn a_stream_that_dies_after_the_first_content_ends_in_an_error_event() -> 
     provider.script("m", [Fault::Cut(Point::Chunk(40))]);
     let answer = call(world.address, &streamed("auto")).await?;
     let last: Value = serde_json::from_str(answer.events().last().unwrap())?;
-    let tokens = answer.streamed_text().split_whitespace().count();
+    let words = answer.streamed_text().split_whitespace().count();
     let message = format!(
-        "Provider shop/openai ended the stream after {} tokens. What arrived is incomplete. Request {}.",
-        last["error"]["message"].as_str().and_then(|m| m.split(' ').nth(6)).unwrap_or_default(),
+        "Provider shop/openai ended the stream after {words} tokens. What arrived is incomplete. Request {}.",
         answer.id()
     );
     let expected = json!({ "error": { "message": message, "type": "server_error", "param": null, "code": "upstream_stream_cut" } });
     assert_eq!(last, expected);
-    assert!(tokens <= 40 && !answer.body.contains("[DONE]"), "{}", answer.body);
+    assert!((1..=40).contains(&words) && !answer.body.contains("[DONE]"), "{}", answer.body);
     assert_eq!(provider.requests().len(), 1, "another model never continues what one has begun");
     let record = record(&world, answer.id()).await?;
     assert_eq!(record["status"], json!("upstream_stream_cut"));

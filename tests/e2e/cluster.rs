@@ -6,11 +6,11 @@ use std::process::Command;
 use anyhow::Context;
 use pointsman_test_support::control_plane::{self, BoundPod, ControlPlane};
 use pointsman_test_support::process::{Process, binary};
-use pointsman_test_support::provider::{Model, Price, Provider};
+use pointsman_test_support::provider::{Model, Provider};
 use pointsman_test_support::{LONG, wait_for};
 use serde_json::{Value, json};
 
-use crate::{ENDING, LARGE, SMALL};
+use crate::{ENDING, LARGE, LARGE_PRICE, SMALL, SMALL_PRICE};
 
 const ROOT: &str = "pointsman-system";
 const OPERATOR: &str = "system:serviceaccount:pointsman-system:pointsman";
@@ -152,9 +152,8 @@ async fn start_operator(api: &ControlPlane, grpc: &str) -> anyhow::Result<Proces
 
 fn provider() -> Provider {
     let provider = Provider::start();
-    let price = |input, output| Price { input, cached_input: input, output };
-    provider.serve(SMALL, Model::priced(price(150_000_000, 600_000_000)));
-    provider.serve(LARGE, Model::priced(price(2_500_000_000, 10_000_000_000)));
+    provider.serve(SMALL, Model::priced(SMALL_PRICE));
+    provider.serve(LARGE, Model::priced(LARGE_PRICE));
     provider
 }
 

@@ -3,15 +3,21 @@
 #![allow(clippy::unwrap_used)]
 
 mod cluster;
+mod observe;
+mod plans;
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use cluster::{Cluster, Sidecar};
+use pointsman_test_support::provider::{Model, Price};
 use pointsman_test_support::{LONG, wait_for};
 use serde_json::json;
 
 const SMALL: &str = "gpt-small";
 const LARGE: &str = "gpt-large";
+const SMALL_PRICE: Price = Price { input: 150_000_000, cached_input: 150_000_000, output: 600_000_000 };
+const LARGE_PRICE: Price =
+    Price { input: 2_500_000_000, cached_input: 2_500_000_000, output: 10_000_000_000 };
 
 fn four_kinds(provider_url: &str, namespace: &str) -> String {
     format!(
@@ -24,7 +30,7 @@ spec:
   endpoint: {{type: URL, url: \"{provider_url}\"}}
   auth: {{apiKey: {{secretRef: {{name: llm}}}}}}
   models:
-    - {{name: {SMALL}, pricing: {{input: \"0.15\", output: \"0.60\"}}, prior: {{quality: \"0.6\"}}}}
+    - {{name: {SMALL}, pricing: {{input: \"0.15\", output: \"0.60\"}}, prior: {{quality: \"0.6\", outputTokens: 60}}}}
     - {{name: {LARGE}, pricing: {{input: \"2.50\", output: \"10\"}}, prior: {{quality: \"0.8\"}}}}
 ---
 apiVersion: pointsman.dev/v1alpha1
@@ -58,6 +64,8 @@ async fn what_is_applied_is_served_and_what_is_spent_comes_back() -> anyhow::Res
     let mut cluster = Cluster::start().await?;
     let namespace = cluster.namespace("shop").await?;
     cluster.api.apply_yaml(&four_kinds(&cluster.provider.url(), &namespace)).await?;
+    // An answer of the large model costs ten dollars, so that columns have something to tell.
+    cluster.provider.serve(LARGE, Model { reasoning_tokens: 1_000_000, ..Model::priced(LARGE_PRICE) });
     let mut sidecar = cluster.sidecar(&namespace, "support-bot").await?;
     sidecar.wait_until_ready().await?;
 
@@ -77,11 +85,13 @@ async fn what_is_applied_is_served_and_what_is_spent_comes_back() -> anyhow::Res
     // An edit reaches the sidecar and restarts nothing.
     let patch = json!({"spec": {"objective": "Quality"}}).to_string();
     cluster.kubectl(&["patch", "rpol", "default", "-n", &namespace, "--type=merge", "-p", &patch]).await?;
+    let edited = Instant::now();
     wait_for("the edited policy is served", LONG, || async {
         let answer = sidecar.chat("auto", "hello").await?;
         Ok((answer.header("x-pointsman-model") == LARGE).then_some(()))
     })
     .await?;
+    eprintln!("the edit was served {:.2} s after kubectl came back", edited.elapsed().as_secs_f64());
 
     // Streams count too.
     let streamed = sidecar.stream("auto", "hello").await?;
@@ -101,16 +111,19 @@ async fn what_is_applied_is_served_and_what_is_spent_comes_back() -> anyhow::Res
     .await?;
 
     // The columns are truthful.
+    let cents = (billed + 5_000_000) / 10_000_000;
+    let (spent, used) = (format!("${}.{:02}", cents / 100, cents % 100), format!("{}%", cents / 500));
     let columns = cluster.kubectl(&["get", "llmp,rpol,abt,bgt", "-n", &namespace]).await?;
-    for (kind, words) in [
-        ("llmprovider", vec!["llm", "OpenAICompatible", "True", "Healthy", "2/2"]),
-        ("routingpolicy", vec!["default", "Quality", "True", "Serving", "1/1", "100%"]),
-        ("abtest", vec!["large-first", "Draft", "True"]),
-        ("budget", vec!["month", "$500/Month", "0%"]),
+    for (kind, cells) in [
+        ("llmprovider", vec!["OpenAICompatible", "True", "Healthy", "2/2"]),
+        ("routingpolicy", vec!["Quality", "True", "Serving", "1/1", "100%", &spent]),
+        ("abtest", vec!["Draft", "True"]),
+        ("budget", vec!["$500/Month", &spent, &used]),
     ] {
-        let line = columns.lines().find(|l| l.starts_with(kind)).unwrap_or_default();
-        for word in words {
-            assert!(line.contains(word), "{kind} says {word}:\n{columns}");
+        let line = columns.lines().find(|line| line.starts_with(kind)).unwrap_or_default();
+        let told: Vec<&str> = line.split_whitespace().collect();
+        for cell in cells {
+            assert!(told.contains(&cell), "{kind} says {cell}:\n{columns}");
         }
     }
     let counting = cluster

@@ -51,6 +51,7 @@ async fn a_policy_that_nobody_calls_says_so_and_names_the_remedy() -> anyhow::Re
         "sidecarsOutdated": 0,
     });
     assert_eq!(silent["dataPlane"], expected);
+    assert!(says(&silent, "RestartRequired", "UpToDate"), "{silent}");
     let note = event(&shared.client, namespace, ("RoutingPolicy", "default", "NotWired")).await?;
     assert!(note.starts_with("1 sidecar serves this policy, and no call has come to any of them."), "{note}");
     assert!(note.contains("OPENAI_BASE_URL"), "{note}");

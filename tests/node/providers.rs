@@ -69,7 +69,8 @@ async fn namespaces_see_each_others_models_by_reference_and_consent_only() -> an
         ))
         .await?;
     other.kubectl(&["wait", "--for=condition=ResolvedRefs=False", "rpol/default", "--timeout=60s"]).await?;
-    assert!(other.ask("app", "auto").await.is_err());
+    let refused = format!("{:#}", other.ask("app", "auto").await.unwrap_err());
+    assert!(refused.contains("Error code: "), "the sidecar refuses: {refused}");
 
     // With the owner's consent it does, and the bill is the owner's provider's.
     let consent = json!({"spec": {
@@ -96,7 +97,8 @@ async fn namespaces_see_each_others_models_by_reference_and_consent_only() -> an
         ])
         .await?;
     wait_for("the shared provider is out of reach again", PATIENT, || async {
-        Ok(other.ask("app", "auto").await.is_err().then_some(()))
+        let asked = other.ask("app", "auto").await;
+        Ok(asked.is_err_and(|refused| format!("{refused:#}").contains("Error code: ")).then_some(()))
     })
     .await
 }

@@ -1,16 +1,19 @@
 //! The first steps, as the README has them: three commands, and a stock client is answered.
 
+use jiff::{SignedDuration, Timestamp};
 use pointsman_test_support::wait_for;
 
 use crate::node::{Node, PATIENT, node};
 use crate::stage::Stage;
+
+const RESTRICTED: &str = "pod-security.kubernetes.io/enforce=restricted";
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_shop_is_answered_and_an_edit_of_its_policy_restarts_nothing() -> anyhow::Result<()> {
     let node = node!();
     let _gone = Gone(&node);
     node.kubectl(&["create", "namespace", "shop"]).await?;
-    node.kubectl(&["label", "ns", "shop", "pointsman.dev/inject=enabled"]).await?;
+    node.kubectl(&["label", "ns", "shop", "pointsman.dev/inject=enabled", RESTRICTED]).await?;
     node.kubectl(&["apply", "-k", "examples/shop"]).await?;
     node.kubectl(&["-n", "shop", "rollout", "status", "deployment/assistant", "--timeout=180s"]).await?;
 
@@ -32,9 +35,10 @@ async fn the_shop_is_answered_and_an_edit_of_its_policy_restarts_nothing() -> an
         let budget = node.kubectl(&["-n", "shop", "get", "bgt"]).await?;
         let told = ["Serving", "2/2", "100%"].iter().all(|word| policy.contains(word));
         anyhow::ensure!(told && budget.contains("$5/Day"), "{policy}{budget}");
-        let today = node.value("shop", "rpol/default", "{.status.summary.costToday}").await?;
+        let today = node.value("shop", "rpol/default", "{.status.summary.today}").await?;
         let spent = node.value("shop", "bgt/shop", "{.status.summary.spent}").await?;
-        Ok((today != "$0.00" && spent != "$0.00").then(|| eprintln!("{policy}{budget}")))
+        let is_money = |told: &str| told.starts_with('$') && told != "$0.00";
+        Ok((is_money(&today) && is_money(&spent)).then(|| eprintln!("{policy}{budget}")))
     })
     .await?;
 
@@ -51,6 +55,7 @@ async fn the_shop_is_answered_and_an_edit_of_its_policy_restarts_nothing() -> an
         r#"{"spec":{"candidates":[{"model":"gpt-5"}]}}"#,
     ])
     .await?;
+    let edited = Timestamp::now();
     wait_for("one model answers each of the six prompts", PATIENT, || async {
         let log = node
             .kubectl(&["-n", "shop", "logs", "deployment/assistant", "-c", "assistant", "--tail=6"])
@@ -61,6 +66,8 @@ async fn the_shop_is_answered_and_an_edit_of_its_policy_restarts_nothing() -> an
     })
     .await?;
     assert_eq!(identities(&node).await?, before, "no pod and no container was started anew");
+    let late = last_answer_by_another(&node, "gpt-5", edited).await?;
+    eprintln!("the last answer of another model came {:.1} s after the edit", late.as_secs_f64());
     Ok(())
 }
 
@@ -104,6 +111,24 @@ async fn answered_by(node: &Node, namespace: &str) -> anyhow::Result<Option<Stri
         .await?;
     let model = log.split_whitespace().nth(1).unwrap_or_default();
     Ok(model.starts_with("gpt-").then(|| model.to_owned()))
+}
+
+/// How long after the edit another model's last answer was written, over both pods; nothing where none was.
+async fn last_answer_by_another(
+    node: &Node,
+    model: &str,
+    edited: Timestamp,
+) -> anyhow::Result<SignedDuration> {
+    let since = format!("--since-time={edited}");
+    let assistants =
+        ["-n", "shop", "logs", "-l", "app=assistant", "-c", "assistant", "--timestamps", "--tail=-1"];
+    let log = node.kubectl(&[&assistants[..], &[&since]].concat()).await?;
+    let other = log.lines().filter_map(|line| {
+        let mut words = line.split_whitespace();
+        let at: Timestamp = words.next()?.parse().ok()?;
+        words.nth(1).filter(|by| *by != model).map(|_| at.duration_since(edited))
+    });
+    Ok(other.max().unwrap_or_default())
 }
 
 /// Which pods and processes there are.

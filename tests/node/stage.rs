@@ -40,11 +40,12 @@ impl<'a> Stage<'a> {
         Ok(stage)
     }
 
-    /// A labelled namespace with nothing in it.
+    /// A labelled namespace with nothing in it, which takes restricted pods only.
     pub(crate) async fn empty(node: &'a Node, story: &str) -> anyhow::Result<Self> {
         let name = format!("{story}-{}", std::process::id());
         node.apply(&format!(
-            "apiVersion: v1\nkind: Namespace\nmetadata: {{name: {name}, labels: {{pointsman.dev/inject: enabled}}}}\n"
+            "apiVersion: v1\nkind: Namespace\nmetadata: {{name: {name}, labels: {{pointsman.dev/inject: enabled, \
+             pod-security.kubernetes.io/enforce: restricted}}}}\n"
         ))
         .await?;
         let stage = Self { node, name };

@@ -2,8 +2,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
+use std::fs::File;
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
+use flate2::Compression;
+use flate2::write::GzEncoder;
 use serde_json::{Value, json};
 
 use crate::program::{Said, run};
@@ -35,6 +39,13 @@ impl Folder {
 
     fn write(&self, name: &str, text: &str) -> anyhow::Result<()> {
         Ok(std::fs::write(self.path(name), text)?)
+    }
+
+    fn pack(&self, name: &str, text: &str) -> anyhow::Result<()> {
+        let mut packed = GzEncoder::new(File::create(self.path(name))?, Compression::default());
+        packed.write_all(text.as_bytes())?;
+        packed.finish()?;
+        Ok(())
     }
 
     fn path(&self, name: &str) -> PathBuf {
@@ -139,9 +150,9 @@ fn the_same_outcomes_give_the_same_folder() -> anyhow::Result<()> {
 fn decisions_do_not_hang_on_outcomes() -> anyhow::Result<()> {
     let folder = Folder::new()?;
     folder.train("model")?;
-    folder.write("hidden.jsonl", &outcomes(300, false)?)?;
+    folder.pack("hidden.jsonl.gz", &outcomes(300, false)?)?;
     folder.evaluate("outcomes.jsonl", "seen.jsonl", &["--spend", "0.3,0.9"])?;
-    folder.evaluate("hidden.jsonl", "unseen.jsonl", &["--spend", "0.3,0.9"])?;
+    folder.evaluate("hidden.jsonl.gz", "unseen.jsonl", &["--spend", "0.3,0.9"])?;
     let seen = folder.decisions("seen.jsonl")?;
     assert_eq!(seen, folder.decisions("unseen.jsonl")?);
     assert_eq!(seen.len(), 600, "one pass per spend");

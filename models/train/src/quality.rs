@@ -103,6 +103,8 @@ pub fn quality(material: Material<'_>, progress: &mut dyn FnMut(&str)) -> Option
         Way { name: "a program per prompt", curve: per_prompt(&predicted, truth) },
         Way { name: ONE_PRICE, curve: judged.curve.clone() },
     ];
+    let kept = without_beaten(&predicted, &plain, &usual);
+    ways.push(Way { name: "the same, beaten models left out", curve: curve(&kept, &expected) });
     let mut left_out = None;
     if source.models.len() >= 2 * LEFT_OUT {
         progress("three models are left out of training");
@@ -166,6 +168,27 @@ fn means(source: &Source, folds: &[u64]) -> Table {
         }
     }
     table
+}
+
+/// The predictions, where a model that another beats in mean quality and in usual cost is never worth its price.
+fn without_beaten(predicted: &Table, means: &Table, usual: &Table) -> Table {
+    let mut kept = predicted.clone();
+    let rows = usual.rows();
+    let cost: Vec<f64> = (0..usual.columns)
+        .map(|model| (0..rows).map(|row| usual.row(row)[model]).sum::<f64>() / rows as f64)
+        .collect();
+    for row in 0..rows {
+        let quality = means.row(row);
+        let beats = |a: usize, b: usize| {
+            quality[a] >= quality[b] && cost[a] <= cost[b] && (quality[a] > quality[b] || cost[a] < cost[b])
+        };
+        for model in 0..kept.columns {
+            if (0..kept.columns).any(|other| beats(other, model)) {
+                kept.row_mut(row)[model] = f64::NEG_INFINITY;
+            }
+        }
+    }
+    kept
 }
 
 /// Every model's mean over the prompts of the other folds that are about as long.

@@ -3,7 +3,7 @@
 
 use pointsman_config::amount::{Amount, Unit};
 use pointsman_config::budget::LimitConfig;
-use pointsman_config::link::{self, LimitCounts, UsageReport};
+use pointsman_config::link::{self, LimitCounts, PolicyState, SampledCall, UsageReport};
 use pointsman_config::window::Window;
 use pointsman_crds::v1alpha1::budget::BudgetStatus;
 use pointsman_crds::v1alpha1::routingpolicy::RoutingPolicyStatus;
@@ -169,6 +169,39 @@ fn a_policy_goes_from_no_pods_over_behind_and_not_wired_to_serving() {
         (state(&status), summary.routed.as_deref(), summary.models.as_deref()),
         ("Serving", Some("66%"), Some("m 100%"))
     );
+}
+
+/// Some calls whose cheapest candidate costs 0.4 thousandths of a USD.
+fn choices() -> UsageReport {
+    let call = SampledCall { quality: vec![0.8, 0.6], cost_usd: vec![0.004, 0.0004] };
+    let state =
+        PolicyState { policy: "shop/default".to_owned(), sample: vec![call; 8], ..PolicyState::default() };
+    UsageReport { incarnation: "1".to_owned(), seq: 1, policies: vec![state], ..UsageReport::default() }
+}
+
+#[test]
+fn a_target_below_what_the_cheapest_cost_is_told_with_the_remedy() {
+    let target = |usd: &str| {
+        let target =
+            json!({"type": "PerThousandCalls", "perThousandCalls": {"amount": format!("{usd} USD")}});
+        json!({"strategy": {"optimizer": "ShadowPrice", "spendTarget": target}})
+    };
+    let mut stage = Stage::new().policy("default", 1, target("0.39"));
+    let unknown = stage.policy_status("default", None);
+    assert!(
+        !unknown.conditions.iter().any(|condition| condition.type_ == "TargetTooLow"),
+        "nobody has called"
+    );
+
+    let instance = Instance { pod_uid: "a".to_owned(), incarnation: "1".to_owned() };
+    stage.accounts.merge(&instance, &choices());
+    let low = told(&stage.policy_status("default", None), "TargetTooLow");
+    assert!(low.starts_with("True BelowCheapest: 1000 calls cost at least $0.40,"), "{low}");
+    assert!(low.ends_with("Raise the target, or add a cheaper candidate."), "{low}");
+
+    let fine =
+        told(&stage.policy("default", 2, target("0.41")).policy_status("default", None), "TargetTooLow");
+    assert!(fine.starts_with("False WithinReach:"), "{fine}");
 }
 
 #[test]

@@ -46,6 +46,7 @@ fn a_suffix_is_a_name_only_where_callers_may_set_the_objective() {
     let open = World::new(config).snapshot();
     let objective = |model: &str| open.route(model).map(|route| (route.asked, route.objective));
     assert_eq!(objective("auto:cheap"), Some((Asked::Virtual, Some(Objective::Cost))));
+    assert_eq!(objective("auto:fast"), Some((Asked::Virtual, Some(Objective::Speed))));
     assert_eq!(objective("auto:best"), Some((Asked::Virtual, Some(Objective::Quality))));
     assert_eq!(objective("auto"), Some((Asked::Virtual, None)));
     assert_eq!(objective("large:cheap"), None);

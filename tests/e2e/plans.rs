@@ -1,0 +1,68 @@
+//! What all pods of a policy have spent is every pod's business.
+
+use pointsman_test_support::provider::Model;
+use pointsman_test_support::{LONG, wait_for};
+
+use crate::cluster::Cluster;
+use crate::{LARGE, LARGE_PRICE, SMALL};
+
+/// By itself a pod that calls twenty times a second may spend more than the dear model's price on each call of a month.
+const TARGET: &str = "100000 USD";
+/// At ten dollars per million tokens, the whole target in one answer.
+const RUINOUS: u64 = 10_000_000_000;
+
+fn manifests(provider_url: &str, namespace: &str) -> String {
+    format!(
+        "\
+apiVersion: pointsman.dev/v1alpha1
+kind: LLMProvider
+metadata: {{name: llm, namespace: {namespace}}}
+spec:
+  type: OpenAICompatible
+  endpoint: {{type: URL, url: \"{provider_url}\"}}
+  auth: {{apiKey: {{secretRef: {{name: llm}}}}}}
+  models:
+    - {{name: {SMALL}, pricing: {{input: \"0.15\", output: \"0.60\"}}, prior: {{quality: \"0.6\", outputTokens: 60}}}}
+    - {{name: {LARGE}, pricing: {{input: \"2.50\", output: \"10\"}}, prior: {{quality: \"0.8\", outputTokens: 60}}}}
+---
+apiVersion: pointsman.dev/v1alpha1
+kind: RoutingPolicy
+metadata: {{name: default, namespace: {namespace}}}
+spec:
+  candidates: [{{model: {SMALL}}}, {{model: {LARGE}}}]
+  scorer: {{kind: Prior}}
+  strategy:
+    optimizer: ShadowPrice
+    spendTarget: {{type: Window, window: {{amount: {TARGET}, per: Month}}}}
+"
+    )
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_pod_turns_to_the_cheap_model_when_another_has_spent_the_window() -> anyhow::Result<()> {
+    let mut cluster = Cluster::start().await?;
+    let namespace = cluster.namespace("shop").await?;
+    cluster.api.apply_yaml(&manifests(&cluster.provider.url(), &namespace)).await?;
+    let spender = cluster.sidecar(&namespace, "spender").await?;
+    let bystander = cluster.sidecar(&namespace, "bystander").await?;
+    for sidecar in [&spender, &bystander] {
+        sidecar.wait_until_ready().await?;
+    }
+    for call in 0..40 {
+        let answer = bystander.chat("auto", "hello").await?;
+        assert_eq!(answer.header("x-pointsman-model"), LARGE, "call {call}: there is money for the best");
+    }
+
+    let usual = Model::priced(LARGE_PRICE);
+    cluster.provider.serve(LARGE, Model { reasoning_tokens: RUINOUS, ..usual.clone() });
+    assert_eq!(spender.chat(LARGE, "think hard").await?.status, 200);
+    cluster.provider.serve(LARGE, usual);
+
+    // It has seen nothing of that itself: its own calls cost a few cents.
+    wait_for("the bystander's calls go to the cheap model", LONG, || async {
+        let answer = bystander.chat("auto", "hello").await?;
+        Ok((answer.header("x-pointsman-model") == SMALL).then_some(()))
+    })
+    .await?;
+    cluster.stop().await
+}
