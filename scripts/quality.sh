@@ -45,6 +45,17 @@ judge() {
         --data "$file" --models "$DATA/models.json" --out /dev/null --dry-run --plots "$PLOTS" "${only[@]}"
 }
 
+# Whether spending meets its target is tested on the other sets by `make test`; this one may not lie in the repository.
+spending_of_routerbench() {
+    local file="$DATA/routerbench.train.jsonl.gz" outcomes
+    [[ -f "$file" ]] || file="$DATA/routerbench.jsonl.gz"
+    [[ -f "$file" ]] || return 0
+    outcomes="$(mktemp)"
+    python3 "$ROOT/sidecar/core/tests/outcomes/draw.py" "$file" "$DATA/models.json" >"$outcomes"
+    POINTSMAN_OUTCOMES="$outcomes" "$ROOT/scripts/cargo.sh" test --quiet --workspace --test spending
+    rm -f "$outcomes"
+}
+
 main() {
     if [[ -z "$DATA" || ! -f "$DATA/models.json" ]]; then
         for set in mmlupro routellm zeroeval routerbench; do
@@ -55,6 +66,7 @@ main() {
     for set in mmlupro routellm zeroeval routerbench; do
         judge "$set"
     done
+    spending_of_routerbench
     say "pictures are in $PLOTS"
 }
 

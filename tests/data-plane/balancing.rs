@@ -1,8 +1,12 @@
 //! One model at two providers, draws that can be repeated, and rules that look at the caller, over real sockets.
 
+use std::time::Duration;
+
 use anyhow::Result;
-use pointsman_config::policy::{Action, Balancing, Match, NamedValue, Optimizer, Rule, Strategy};
-use pointsman_test_support::provider::Provider;
+use pointsman_config::policy::{
+    Action, Balancing, Match, NamedValue, Optimizer, Rule, Strategy, TextMatch, TextScope,
+};
+use pointsman_test_support::provider::{Fault, Point, Provider};
 use serde_json::json;
 
 use crate::client::{call, chat, get, post, send};
@@ -20,6 +24,27 @@ async fn providers_of_one_model_take_turns() -> Result<()> {
     // A call that names the model takes its turn too.
     call(world.address, &chat("m")).await?;
     assert_eq!([one.requests().len(), other.requests().len()], [4, 3]);
+    Ok(())
+}
+
+#[tokio::test]
+async fn calls_leave_the_provider_that_was_seen_to_be_slow_or_to_fail() -> Result<()> {
+    let slow = Fault::Delay(Point::Head, Duration::from_millis(80));
+    for (balancing, fault) in [
+        (Balancing::LeastLatency, slow.clone()),
+        (Balancing::Performance, slow),
+        (Balancing::HighestAvailability, Fault::status(500)),
+    ] {
+        let (worse, better) = (Provider::start(), Provider::start());
+        let objects = Objects::new(&[("p", &worse, "m"), ("q", &better, "m")]);
+        let world = World::start(objects.policy(|policy| policy.balancing = balancing)).await?;
+        worse.always("m", fault);
+        for _ in 0..30 {
+            assert_eq!(call(world.address, &chat("auto")).await?.status, 200);
+        }
+        let asked = [worse.requests().len(), better.requests().len()];
+        assert!(asked[0] >= 1 && asked[1] > 4 * asked[0], "{balancing:?}: {asked:?}");
+    }
     Ok(())
 }
 
@@ -82,6 +107,41 @@ async fn rules_look_at_headers_and_metadata() -> Result<()> {
         let path = "/v1/chat/completions";
         let answer = send(world.address, "POST", path, headers, body.as_bytes()).await?;
         assert_eq!(answer.header("x-pointsman-reason"), Some(reason), "{headers:?}: {}", answer.body);
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_rule_reads_as_much_of_the_text_as_it_says() -> Result<()> {
+    let provider = Provider::start();
+    let objects = Objects::new(&[("p", &provider, "best"), ("p", &provider, "other")]);
+    let messages = json!([
+        {"role": "system", "content": "about saffron"},
+        {"role": "user", "content": "first of nutmeg"},
+        {"role": "assistant", "content": "then clove"},
+        {"role": "user", "content": [{"type": "text", "text": "at last mace"}]},
+    ]);
+    for (over, read) in [
+        (TextScope::LastUserMessage, &["mace"][..]),
+        (TextScope::UserText, &["nutmeg", "mace"]),
+        (TextScope::All, &["saffron", "nutmeg", "clove", "mace"]),
+    ] {
+        for spice in ["saffron", "nutmeg", "clove", "mace"] {
+            let text = Some(TextMatch { regex: spice.to_owned(), over });
+            let rule = Rule {
+                name: "spice".to_owned(),
+                matches: vec![Match { text, ..Match::default() }],
+                action: Action::UseModel { model: "other".to_owned() },
+            };
+            let world = World::start(objects.clone().policy(|policy| policy.rules = vec![rule])).await?;
+            let body = json!({"model": "auto", "messages": messages});
+            let by = if read.contains(&spice) { "rule:spice" } else { "picked" };
+            assert_eq!(
+                call(world.address, &body).await?.header("x-pointsman-reason"),
+                Some(by),
+                "{over:?}: {spice}"
+            );
+        }
     }
     Ok(())
 }
