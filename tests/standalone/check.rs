@@ -260,3 +260,16 @@ fn every_example_is_clean() -> anyhow::Result<()> {
     assert!(checked > 0);
     Ok(())
 }
+
+#[test]
+fn the_objects_of_the_readme_are_right_but_for_the_key_that_is_the_readers() -> anyhow::Result<()> {
+    let readme = std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("../README.md"))?;
+    let objects = readme.split("```yaml\n").nth(1).and_then(|rest| rest.split("```").next());
+    let folder = tempfile::tempdir()?;
+    std::fs::write(folder.path().join("quickstart.yaml"), objects.unwrap_or_default())?;
+    let said = run(&["check", &folder.path().to_string_lossy()], &[])?;
+    assert_eq!(said.code, Some(0), "{}", said.stdout);
+    assert!(said.stdout.ends_with("1 file, 3 objects: 0 errors, 1 warning.\n"), "{}", said.stdout);
+    assert!(said.stdout.contains("Secret \"default/openai\" does not exist"), "{}", said.stdout);
+    Ok(())
+}

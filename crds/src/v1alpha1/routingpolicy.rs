@@ -363,7 +363,7 @@ choice! {
     pub enum RecordingLevel {
         /// Nothing.
         None = "None",
-        /// Decision, attempts, tokens and cost; no text.
+        /// Decision, attempts, tokens, cost, and the numbers that a routing model made of the text; no text.
         Metadata = "Metadata",
     }
     default = Metadata;
