@@ -1,5 +1,7 @@
 //! `pointsman check`: lints manifests offline, with the API server's own rules and the operator's.
 
+mod degrade;
+
 use std::collections::HashMap;
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
@@ -35,6 +37,10 @@ pub(crate) fn all_problems(folder: &Folder, environment: &Environment) -> Vec<Pr
             let severity = severity_of(&finding);
             problem(manifest, &finding.path, &finding.message, severity, Some(finding.reason.to_string()))
         }));
+        let dead_end = degrade::dead_end(&compiled.world, manifest);
+        problems.extend(
+            dead_end.map(|message| problem(manifest, degrade::PATH, &message, Severity::Warning, None)),
+        );
     }
     problems.sort_by(|a, b| (&a.file, a.place).cmp(&(&b.file, b.place)));
     problems

@@ -4,6 +4,7 @@
 //! explained is what would be served.
 
 mod table;
+mod why;
 
 use std::io::Write;
 use std::path::Path;

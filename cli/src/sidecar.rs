@@ -22,7 +22,7 @@ pub(crate) fn run(args: SidecarRun) -> anyhow::Result<ExitCode> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
         let handle = Sidecar::start(Config {
-            data: loopbacks(args.listen_port),
+            data: loopbacks(args.listen_port, has_v6()),
             admin: Some(
                 args.admin_listen.unwrap_or_else(|| SocketAddr::new(every_address(), args.admin_port)),
             ),
@@ -71,10 +71,10 @@ pub(crate) fn ready(args: &SidecarReady) -> anyhow::Result<ExitCode> {
 }
 
 /// Both loopback addresses. Where the machine has no IPv6, or any port is wanted, IPv4 alone.
-fn loopbacks(port: u16) -> Vec<SocketAddr> {
+fn loopbacks(port: u16, has_v6: bool) -> Vec<SocketAddr> {
     let v4 = SocketAddr::from(([127, 0, 0, 1], port));
     let v6 = SocketAddr::from((Ipv6Addr::LOCALHOST, port));
-    if port == 0 || !has_v6() { vec![v4] } else { vec![v4, v6] }
+    if port == 0 || !has_v6 { vec![v4] } else { vec![v4, v6] }
 }
 
 /// Every address of the pod, of both families where there are two.
@@ -84,4 +84,42 @@ fn every_address() -> IpAddr {
 
 fn has_v6() -> bool {
     std::net::TcpListener::bind((Ipv6Addr::LOCALHOST, 0)).is_ok()
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use std::net::TcpListener;
+
+    use super::*;
+
+    #[test]
+    fn a_port_is_served_on_every_loopback_address_that_the_machine_has() {
+        let v6 = if has_v6() { &[false, true][..] } else { &[false] };
+        for with_v6 in v6 {
+            let data = loopbacks(free_port(), *with_v6);
+            assert_eq!(data.len(), 1 + usize::from(*with_v6));
+            let handle = Sidecar::start(Config { data: data.clone(), ..Config::default() }).unwrap();
+            assert_eq!(handle.data_addrs(), data);
+            for address in data {
+                assert!(TcpStream::connect(address).is_ok(), "{address}");
+            }
+        }
+    }
+
+    #[test]
+    fn any_port_is_one_port_and_so_one_address() {
+        let v4 = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
+        assert_eq!([loopbacks(0, true), loopbacks(0, false)], [vec![v4], vec![v4]]);
+    }
+
+    /// A port that is free on both addresses.
+    fn free_port() -> u16 {
+        let of_both = || {
+            let v4 = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+            let port = v4.local_addr().unwrap().port();
+            (!has_v6() || TcpListener::bind((Ipv6Addr::LOCALHOST, port)).is_ok()).then_some(port)
+        };
+        std::iter::repeat_with(of_both).take(100).flatten().next().unwrap()
+    }
 }

@@ -20,6 +20,8 @@ pub use features::Features;
 pub use folder::{Files, FolderError, RoutingModel};
 pub use manifest::{Kind, Manifest};
 pub use pointsman_config::score_text::ScoreText;
+pub use response::Peers;
+use response::estimate;
 
 /// Scores texts. One value serves every thread.
 pub trait Scorer: Send + Sync {
@@ -60,6 +62,14 @@ pub struct Prediction {
 }
 
 impl Prediction {
+    /// How likely a model of this prior quality answers well that the scorer does not know, by its peers where there are any.
+    pub fn estimate(&self, prior_quality: f64, peers: Option<&Peers>) -> f64 {
+        let of_all = || f64::from(self.difficulty);
+        let chance = |position: usize| self.quality.get(position).map_or(0.5, |chance| f64::from(*chance));
+        let difficulty = peers.map_or_else(of_all, |peers| peers.difficulty(chance));
+        estimate(prior_quality, difficulty, f64::from(self.discrimination))
+    }
+
     /// How long the answer of the model at this position is expected to be, in parts of its usual length; of a model that
     /// the scorer does not know, the mean of those that it knows.
     pub fn length(&self, model: Option<usize>) -> f64 {

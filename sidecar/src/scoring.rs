@@ -24,7 +24,7 @@ use pointsman_core::decide::{CandidateScore, Scale, ScoreMethod, ScoreSource, Sc
 use pointsman_core::guard::Guard;
 use pointsman_core::snapshot::Snapshot;
 use pointsman_core::time::Millis;
-use pointsman_models::scorer::response::{estimate, sigmoid};
+use pointsman_models::scorer::response::sigmoid;
 use pointsman_models::scorer::{Prediction, RoutingModel, Scratch};
 use pointsman_wire::openai::request::ChatRequest;
 use smallvec::SmallVec;
@@ -203,20 +203,19 @@ impl ScorerPart {
             return SmallVec::new();
         }
         let candidates = &snapshot.policies[policy].candidates;
-        let score = |(candidate, position): (&pointsman_core::snapshot::Candidate, &Option<usize>)| {
-            let length = prediction.length(*position);
-            match position.and_then(|at| prediction.quality.get(at)) {
+        let score = |(i, candidate): (usize, &pointsman_core::snapshot::Candidate)| {
+            let length = prediction.length(self.positions[i]);
+            match self.positions[i].and_then(|at| prediction.quality.get(at)) {
                 Some(quality) => {
                     CandidateScore { value: f64::from(*quality), source: ScoreSource::Scorer, length }
                 }
                 None => {
                     let prior = snapshot.targets[candidate.target].model.prior.quality;
-                    let (difficulty, discrimination) = (prediction.difficulty, prediction.discrimination);
-                    let value = estimate(prior, f64::from(difficulty), f64::from(discrimination));
+                    let value = prediction.estimate(prior, self.peers[i].as_ref());
                     CandidateScore { value, source: ScoreSource::Estimate, length }
                 }
             }
         };
-        candidates.iter().zip(&self.positions).map(score).collect()
+        candidates.iter().enumerate().map(score).collect()
     }
 }

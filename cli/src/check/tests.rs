@@ -118,3 +118,52 @@ spec:
         assert!(!report.text.contains("sk-1"));
     }
 }
+
+#[test]
+fn a_budget_that_has_nothing_to_degrade_to_is_warned_of() {
+    const BUDGET: &str = "\
+apiVersion: pointsman.dev/v1alpha1
+kind: Budget
+metadata: {name: month}
+spec:
+  limits: [{name: usd, amount: 500 USD, window: Month}]
+  onExhausted: Degrade
+";
+    let second = |price: &str, policy: &str| {
+        let large = format!("name: large, pricing: {{input: '{price}', output: '{price}'}}");
+        (PROVIDER.replace("}}]", &format!("}}}}, {{{large}}}]")), format!("{policy}    - model: large\n"))
+    };
+    let alone = || (PROVIDER.to_owned(), POLICY.to_owned());
+    let edited = |from: &str, to: &str| BUDGET.replace(from, to);
+    let of_large = edited("spec:", "spec:\n  selector: {models: [large]}");
+    let observing = POLICY.replace("spec:", "spec:\n  mode: Observe");
+    for (what, (provider, policy), budget, warned) in [
+        ("one candidate", alone(), BUDGET.to_owned(), true),
+        ("two at one price", second("1", POLICY), BUDGET.to_owned(), true),
+        ("a cheaper one", second("2", POLICY), BUDGET.to_owned(), false),
+        ("a free one", second("0", POLICY), BUDGET.to_owned(), false),
+        ("one that is not counted", second("1", POLICY), of_large, false),
+        ("Reject", alone(), edited("Degrade", "Reject"), false),
+        ("the default", alone(), edited("  onExhausted: Degrade\n", ""), false),
+        ("Soft", alone(), edited("spec:", "spec:\n  enforcement: Soft"), false),
+        ("no money", alone(), edited("500 USD", "500 Requests"), false),
+        ("a policy that only observes", (PROVIDER.to_owned(), observing), BUDGET.to_owned(), false),
+        ("another namespace", alone(), edited("month}", "month, namespace: other}"), false),
+    ] {
+        let files =
+            [("p.yaml", provider.as_bytes()), ("r.yaml", policy.as_bytes()), ("b.yaml", budget.as_bytes())];
+        let report = checked(&files, &Environment::default());
+        assert_eq!(report.errors, 0, "{what}: {}", report.text);
+        let end = if warned { "0 errors, 1 warning.\n" } else { "0 errors, 0 warnings.\n" };
+        assert!(report.text.ends_with(end), "{what}: {}", report.text);
+        if warned {
+            let marked = "\
+b.yaml:6:16    warning
+     4 | spec:
+     5 |   limits: [{name: usd, amount: 500 USD, window: Month}]
+     6 |   onExhausted: Degrade
+       |                ^^^^^^^ nothing to degrade to: policy default/default has no cheaper candidate than \"small\"";
+            assert!(report.text.starts_with(marked), "{what}: {}", report.text);
+        }
+    }
+}

@@ -17,8 +17,7 @@ use pointsman_core::overrides::Overrides;
 use pointsman_core::shadow::{self, ShadowPrice};
 use pointsman_core::snapshot::Asked;
 use pointsman_core::time::Millis;
-use pointsman_models::scorer::response::estimate;
-use pointsman_models::scorer::{Prediction, RoutingModel, ScoreText, Scratch};
+use pointsman_models::scorer::{Peers, Prediction, RoutingModel, ScoreText, Scratch};
 use pointsman_train::outcomes::Outcome;
 use serde_json::{Value, json};
 
@@ -30,6 +29,8 @@ pub(super) struct Pass<'a> {
     scorer: &'a RoutingModel,
     /// Where each candidate stands in predictions.
     positions: Vec<Option<usize>>,
+    /// By whom each candidate is estimated that the scorer does not know.
+    peers: Vec<Option<Peers>>,
     scratch: Scratch,
     price: Option<ShadowPrice>,
     expected: f64,
@@ -39,16 +40,18 @@ pub(super) struct Pass<'a> {
 
 impl<'a> Pass<'a> {
     pub(super) fn new(world: &'a World, scorer: &'a RoutingModel) -> Self {
-        let model = |target: usize| world.snapshot.targets[target].key.model.as_str();
-        let positions = world
-            .policy
-            .candidates
-            .iter()
-            .map(|candidate| scorer.position(model(candidate.target)))
-            .collect();
+        let targets =
+            || world.policy.candidates.iter().map(|candidate| &world.snapshot.targets[candidate.target]);
+        let positions: Vec<Option<usize>> =
+            targets().map(|target| scorer.position(&target.key.model)).collect();
+        let peers = targets().zip(&positions).map(|(target, position)| match position {
+            Some(_) => None,
+            None => scorer.peers(target.model.prior.quality),
+        });
         Self {
             world,
             scorer,
+            peers: peers.collect(),
             positions,
             scratch: Scratch::default(),
             price: None,
@@ -161,7 +164,9 @@ impl<'a> Pass<'a> {
 
     /// The scorer's word on what it knows, an item-response estimate on what it does not.
     fn candidate_scores(&self, prediction: &Prediction) -> Vec<CandidateScore> {
-        let of = |(candidate, position): (&pointsman_core::snapshot::Candidate, &Option<usize>)| {
+        let (targets, candidates) = (&self.world.snapshot.targets, &self.world.policy.candidates);
+        let prior = |candidate: usize| targets[candidates[candidate].target].model.prior.quality;
+        let of = |(i, position): (usize, &Option<usize>)| {
             let length = prediction.length(*position);
             match position {
                 Some(at) => {
@@ -169,14 +174,12 @@ impl<'a> Pass<'a> {
                     CandidateScore { value, source: ScoreSource::Scorer, length }
                 }
                 None => {
-                    let prior = self.world.snapshot.targets[candidate.target].model.prior.quality;
-                    let (difficulty, telling) = (prediction.difficulty, prediction.discrimination);
-                    let value = estimate(prior, f64::from(difficulty), f64::from(telling));
+                    let value = prediction.estimate(prior(i), self.peers[i].as_ref());
                     CandidateScore { value, source: ScoreSource::Estimate, length }
                 }
             }
         };
-        self.world.policy.candidates.iter().zip(&self.positions).map(of).collect()
+        self.positions.iter().enumerate().map(of).collect()
     }
 
     /// The price; the first call finds where to start, as the data plane does.

@@ -4,6 +4,8 @@ use std::fmt::Write;
 
 use serde_json::Value;
 
+use super::why::{lambda, why};
+
 /// A decision: who was considered, what each would cost, why it was or was not picked.
 pub(super) fn decision(d: &Value) -> String {
     let mut out = String::new();
@@ -25,15 +27,9 @@ pub(super) fn decision(d: &Value) -> String {
         "\n  CHANCE  probability of a good answer      SCORE  what the optimizer compared; higher is better"
     );
     let _ = writeln!(out, "  {}", text(&d["reasoning"]));
-    if routing["method"].as_str().is_some_and(|m| m.starts_with("ShadowPrice")) {
-        let lambda = routing["lambda"].as_f64().unwrap_or_default();
-        if lambda > 0.0 {
-            let _ = writeln!(
-                out,
-                "  One point of chance is worth ${} per 1000 calls now.",
-                dollars(10.0 / lambda)
-            );
-        }
+    if let Some(lambda) = lambda(d) {
+        let point = dollars(10.0 / lambda);
+        let _ = writeln!(out, "  One point of chance is worth ${point} per 1000 calls now.");
     }
     let stand_by: Vec<String> =
         rows(d).filter(|row| row["verdict"] == "stands_by").map(|row| text(&row["model"])).collect();
@@ -59,19 +55,10 @@ fn candidates(d: &Value) -> String {
             row["quality"].as_f64().map_or_else(|| "-".to_owned(), |q| format!("{q:.2}")),
             cost.map_or_else(|| "unknown".to_owned(), |c| dollars(c * 1000.0)),
             row["score"].as_f64().map_or_else(|| "-".to_owned(), |s| format!("{s:.3}")),
-            why(row),
+            why(d, row),
         );
     }
     out
-}
-
-fn why(row: &Value) -> String {
-    match (row["verdict"].as_str(), row["why"].as_str()) {
-        (Some("left_out"), Some(why)) => format!("left out: {why}"),
-        (Some("stands_by"), _) => "stands by".to_owned(),
-        (Some(verdict), _) => verdict.to_owned(),
-        (None, _) => String::new(),
-    }
 }
 
 /// A call: what was asked, what was tried, what it cost.
@@ -125,16 +112,17 @@ fn after(took_ms: &Value) -> String {
     }
 }
 
-fn rows(d: &Value) -> impl Iterator<Item = &Value> {
+/// The candidates of a decision, the pick first.
+pub(super) fn rows(d: &Value) -> impl Iterator<Item = &Value> {
     d["model_ranking"].as_array().into_iter().flatten()
 }
 
-fn text(value: &Value) -> String {
+pub(super) fn text(value: &Value) -> String {
     value.as_str().unwrap_or("-").to_owned()
 }
 
 /// The name of a `namespace/name`.
-fn short(value: &Value) -> String {
+pub(super) fn short(value: &Value) -> String {
     text(value).rsplit('/').next().unwrap_or_default().to_owned()
 }
 
@@ -143,7 +131,7 @@ fn nano(value: &Value) -> String {
 }
 
 /// Two decimals, or as many as it takes to show something.
-fn dollars(amount: f64) -> String {
+pub(super) fn dollars(amount: f64) -> String {
     if amount == 0.0 || amount >= 0.01 { format!("{amount:.2}") } else { format!("{amount:.6}") }
 }
 

@@ -29,8 +29,8 @@ pub(super) fn files(path: &Path) -> std::io::Result<Vec<PathBuf>> {
 
 /// Reads every document of one file.
 pub(super) fn file(file: &Path, text: &str, rules: &Rules, folder: &mut Folder) {
-    for (document, parsed) in serde_yaml::Deserializer::from_str(text).enumerate() {
-        match Value::deserialize(parsed) {
+    for (document, parsed) in documents(text).enumerate() {
+        match parsed {
             Ok(Value::Null) => {}
             Ok(object) => read_object(file, text, document, object, rules, folder),
             Err(error) => {
@@ -40,6 +40,11 @@ pub(super) fn file(file: &Path, text: &str, rules: &Rules, folder: &mut Folder) 
             }
         }
     }
+}
+
+/// Every document of one text, or why it is none.
+pub(super) fn documents(text: &str) -> impl Iterator<Item = serde_yaml::Result<Value>> {
+    serde_yaml::Deserializer::from_str(text).map(Value::deserialize)
 }
 
 /// Two objects of one kind and name: the second is refused, as `kubectl apply` would let it overwrite the first.

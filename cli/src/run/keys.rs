@@ -87,3 +87,26 @@ struct ModelList {
 struct Model {
     id: String,
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_key_is_told_with_what_it_opens() {
+        let known = Catalogue::shipped().models_of("OpenAI").len();
+        let hosted = format!("Found OPENAI_API_KEY: provider openai, {known} chat models in the catalogue, ");
+        let own =
+            "Found OPENAI_BASE_URL: provider openaicompatible at http://10.0.0.7:8000/v1 serves 2 models.";
+        let opened = ["gpt-5", "whisper-1"].map(str::to_owned);
+        for (url, opened, expected) in [
+            (None, Some(&opened[..]), format!("{hosted}1 that this key opens.")),
+            (None, None, format!("{hosted}not asked which this key opens: no answer.")),
+            (Some("http://10.0.0.7:8000/v1"), Some(&opened[..]), own.to_owned()),
+        ] {
+            let variables = [("OPENAI_API_KEY", "sk-1")].into_iter();
+            let environment: Environment = variables.chain(url.map(|url| ("OPENAI_BASE_URL", url))).collect();
+            assert_eq!(told(&environment.providers()[0], opened), expected);
+        }
+    }
+}

@@ -7,7 +7,7 @@ use bytes::Bytes;
 use sha2::{Digest, Sha256};
 
 use super::manifest::{FILE, Kind, Manifest};
-use super::response::{logit, sigmoid};
+use super::response::{Peers, logit, sigmoid};
 use super::{Prediction, ScoreText, Scorer, Scratch};
 
 /// Makes a scorer of one kind out of its files.
@@ -180,9 +180,20 @@ impl RoutingModel {
         self.scorer.tasks()
     }
 
-    /// How good the model at this position of predictions is on an ordinary text, where the scorer says so.
+    /// How good the model at this position of predictions is on an ordinary text, where the scorer says so; calibrated, as
+    /// predictions are.
     pub fn usual_quality(&self, position: usize) -> Option<f64> {
-        self.scorer.usual_quality(position)
+        self.scorer.usual_quality(position).map(|quality| self.calibrated(quality))
+    }
+
+    /// The known models by which one of this prior quality is estimated; none where the scorer does not say how good they
+    /// usually are.
+    pub fn peers(&self, prior_quality: f64) -> Option<Peers> {
+        let positions = 0..self.manifest.models.len();
+        Peers::of(
+            prior_quality,
+            positions.filter_map(|position| Some((position, self.usual_quality(position)?))),
+        )
     }
 
     /// Where a model of this name stands in predictions.
@@ -196,14 +207,20 @@ impl RoutingModel {
     /// Scores a text, with the manifest's calibration applied.
     pub fn predict(&self, text: &ScoreText, scratch: &mut Scratch) -> Prediction {
         let mut prediction = self.scorer.predict(text, scratch);
-        let calibration = self.manifest.calibration;
-        if calibration != Default::default() {
+        if self.manifest.calibration != Default::default() {
             for quality in &mut prediction.quality {
-                let logit = logit(f64::from(*quality).clamp(1e-6, 1.0 - 1e-6));
-                *quality = sigmoid(calibration.intercept + calibration.slope * logit) as f32;
+                *quality = self.calibrated(f64::from(*quality)) as f32;
             }
         }
         prediction
+    }
+
+    fn calibrated(&self, quality: f64) -> f64 {
+        let calibration = self.manifest.calibration;
+        if calibration == Default::default() {
+            return quality;
+        }
+        sigmoid(calibration.intercept + calibration.slope * logit(quality.clamp(1e-6, 1.0 - 1e-6)))
     }
 }
 

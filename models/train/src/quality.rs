@@ -3,7 +3,7 @@
 //! Predictions come from nested cross-validation: penalty and rank are chosen without the fold that is judged. What is
 //! called "left out" is the everyday case of a new model: it had no part in training, and only its mean is known.
 
-use pointsman_models::scorer::response::{estimate, logit};
+use pointsman_models::scorer::response::{Peers, estimate};
 
 use crate::curve::{self, Point, SPENDS, Truth, cost_for};
 use crate::outcomes::Source;
@@ -274,15 +274,19 @@ fn without(material: Material<'_>, folds: &[u64], out: &[usize], usual: &Table) 
         let found = fit.predict(&asked);
         let lengths = fit.lengths.as_ref().filter(|_| source.is_priced(material.prices));
         let lengths = lengths.map(|lengths| (lengths.predict(&asked), Source::means(&some.tokens)));
+        let mean = |model: usize| means[model].unwrap_or(0.5);
+        let peers = |model: &usize| {
+            let usual = known.iter().enumerate().map(|(at, known)| (at, mean(*known)));
+            (*model, Peers::of(mean(*model), usual))
+        };
+        let peers: Vec<(usize, Option<Peers>)> = out.iter().map(peers).collect();
         for (i, row) in test.into_iter().enumerate() {
-            let usually = known.iter().map(|model| means[*model].unwrap_or(0.5));
-            let sure = |chance: f64| logit(chance.clamp(0.01, 0.99));
-            let harder: f64 =
-                usually.zip(found.row(i)).map(|(usual, chance)| sure(usual) - sure(*chance)).sum();
-            let difficulty = harder / known.len() as f64;
             let to = predicted.row_mut(row);
             known.iter().zip(found.row(i)).for_each(|(model, chance)| to[*model] = *chance);
-            out.iter().for_each(|model| to[*model] = estimate(means[*model].unwrap_or(0.5), difficulty, 1.0));
+            for (model, peers) in &peers {
+                let difficulty = peers.as_ref().map_or(0.0, |peers| peers.difficulty(|at| found.row(i)[at]));
+                to[*model] = estimate(mean(*model), difficulty, 1.0);
+            }
             let Some((lengths, usually)) = &lengths else { continue };
             let longer: Vec<f64> = lengths
                 .row(i)

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use pointsman_config::policy::ScorerKind;
 use pointsman_core::snapshot::{Policy, Snapshot};
-use pointsman_models::scorer::RoutingModel;
+use pointsman_models::scorer::{Peers, RoutingModel};
 
 use super::Shelf;
 
@@ -18,6 +18,8 @@ pub(crate) struct ScorerPart {
     pub(crate) problem: Option<String>,
     /// Parallel to the policy's candidates: where each stands in predictions; none where the model does not know it.
     pub(crate) positions: Vec<Option<usize>>,
+    /// Parallel too: by whom each candidate is estimated that the model does not know.
+    pub(crate) peers: Vec<Option<Peers>>,
     /// Whether candidates are estimated where the model knows none of them; else tiers choose.
     pub(crate) estimates: bool,
 }
@@ -34,9 +36,15 @@ impl ScorerPart {
             let model = taken.model.as_ref()?;
             model.position(&known.key.model).or_else(|| model.position(&known.model.provider_model))
         };
+        let peers = |target: usize| {
+            let unknown = taken.model.as_ref().filter(|_| position(target).is_none());
+            unknown?.peers(snapshot.targets[target].model.prior.quality)
+        };
+        let each = || policy.candidates.iter().map(|candidate| candidate.target);
         Self {
             kind: config.kind,
-            positions: policy.candidates.iter().map(|candidate| position(candidate.target)).collect(),
+            positions: each().map(position).collect(),
+            peers: each().map(peers).collect(),
             estimates: policy.config.tiers.is_empty(),
             model: taken.model,
             problem: taken.problem,
