@@ -86,6 +86,20 @@ mod tests {
     }
 
     #[test]
+    fn a_newcomer_is_estimated_by_its_peers_beside_models_that_are_known_and_else_by_all() {
+        let (model, mut scratch) = (load(), Scratch::default());
+        let known = model.position("gemini-1.5-pro");
+        let beside = model.peers(&[(known, 0.8), (None, 0.7), (None, 0.3)]);
+        assert!(beside[0].is_none() && beside[1].is_some() && beside[2].is_some());
+        assert_eq!(model.peers(&[(None, 0.7), (None, 0.3)]), [None, None]);
+        // Where no peers tell them apart, the better prior stays the better one, on every text.
+        for text in ["hello", "Prove Fermat's last theorem.", ""] {
+            let prediction = model.predict(&ScoreText::of(text), &mut scratch);
+            assert!(prediction.estimate(0.7, None) > prediction.estimate(0.3, None), "{text}");
+        }
+    }
+
+    #[test]
     fn it_names_the_kind_of_task() {
         let (model, mut scratch) = (load(), Scratch::default());
         let mut task = |text: &str| {

@@ -211,7 +211,7 @@ impl ScorerPart {
                 }
                 None => {
                     let prior = snapshot.targets[candidate.target].model.prior.quality;
-                    let value = prediction.estimate(prior, self.peers[i].as_ref());
+                    let value = prediction.estimate(prior, self.peers.get(i).and_then(Option::as_ref));
                     CandidateScore { value, source: ScoreSource::Estimate, length }
                 }
             }

@@ -44,14 +44,12 @@ impl<'a> Pass<'a> {
             || world.policy.candidates.iter().map(|candidate| &world.snapshot.targets[candidate.target]);
         let positions: Vec<Option<usize>> =
             targets().map(|target| scorer.position(&target.key.model)).collect();
-        let peers = targets().zip(&positions).map(|(target, position)| match position {
-            Some(_) => None,
-            None => scorer.peers(target.model.prior.quality),
-        });
+        let priors = targets().map(|target| target.model.prior.quality);
+        let candidates: Vec<(Option<usize>, f64)> = positions.iter().copied().zip(priors).collect();
         Self {
             world,
             scorer,
-            peers: peers.collect(),
+            peers: scorer.peers(&candidates),
             positions,
             scratch: Scratch::default(),
             price: None,

@@ -186,14 +186,20 @@ impl RoutingModel {
         self.scorer.usual_quality(position).map(|quality| self.calibrated(quality))
     }
 
-    /// The known models by which one of this prior quality is estimated; none where the scorer does not say how good they
-    /// usually are.
-    pub fn peers(&self, prior_quality: f64) -> Option<Peers> {
-        let positions = 0..self.manifest.models.len();
-        Peers::of(
-            prior_quality,
-            positions.filter_map(|position| Some((position, self.usual_quality(position)?))),
-        )
+    /// By whom each candidate is estimated that the scorer does not know, so that it compares with those that it knows.
+    /// A candidate is where it stands in predictions, if anywhere, and its prior quality; the answer runs parallel. Where
+    /// none is known there are no peers: the difficulty for all models keeps the candidates in the order of their priors.
+    pub fn peers(&self, candidates: &[(Option<usize>, f64)]) -> Vec<Option<Peers>> {
+        let knows_one = candidates.iter().any(|(position, _)| position.is_some());
+        let usual = || {
+            let positions = 0..self.manifest.models.len();
+            positions.filter_map(|position| Some((position, self.usual_quality(position)?)))
+        };
+        let peers = |(position, prior): &(Option<usize>, f64)| match position {
+            None if knows_one => Peers::of(*prior, usual()),
+            _ => None,
+        };
+        candidates.iter().map(peers).collect()
     }
 
     /// Where a model of this name stands in predictions.

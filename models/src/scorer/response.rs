@@ -5,8 +5,8 @@
 //! on easy texts all models come close to one, and on hard ones the stronger model is worth more.
 //!
 //! Peers are the known models of about the same ability. What is hard for weak models is not for strong ones: with the
-//! difficulty over all models alike, a strong newcomer beside others as strong was chosen for the wrong texts, and lost to
-//! a blind mix (docs/quality.md has the figures).
+//! difficulty over all models alike, a strong newcomer beside known ones as strong was chosen for the wrong texts, and lost
+//! to a blind mix (docs/quality.md has the figures).
 
 /// Abilities beyond these are not believed: a prior of 0 or 1 would hold whatever the text.
 const SURE: f64 = 0.98;

@@ -18,7 +18,7 @@ pub(crate) struct ScorerPart {
     pub(crate) problem: Option<String>,
     /// Parallel to the policy's candidates: where each stands in predictions; none where the model does not know it.
     pub(crate) positions: Vec<Option<usize>>,
-    /// Parallel too: by whom each candidate is estimated that the model does not know.
+    /// Parallel too, where there is a model: by whom each candidate is estimated that it does not know.
     pub(crate) peers: Vec<Option<Peers>>,
     /// Whether candidates are estimated where the model knows none of them; else tiers choose.
     pub(crate) estimates: bool,
@@ -36,15 +36,14 @@ impl ScorerPart {
             let model = taken.model.as_ref()?;
             model.position(&known.key.model).or_else(|| model.position(&known.model.provider_model))
         };
-        let peers = |target: usize| {
-            let unknown = taken.model.as_ref().filter(|_| position(target).is_none());
-            unknown?.peers(snapshot.targets[target].model.prior.quality)
-        };
         let each = || policy.candidates.iter().map(|candidate| candidate.target);
+        let positions: Vec<Option<usize>> = each().map(position).collect();
+        let priors = each().map(|target| snapshot.targets[target].model.prior.quality);
+        let candidates: Vec<(Option<usize>, f64)> = positions.iter().copied().zip(priors).collect();
         Self {
             kind: config.kind,
-            positions: each().map(position).collect(),
-            peers: each().map(peers).collect(),
+            peers: taken.model.as_ref().map(|model| model.peers(&candidates)).unwrap_or_default(),
+            positions,
             estimates: policy.config.tiers.is_empty(),
             model: taken.model,
             problem: taken.problem,
