@@ -31,7 +31,7 @@ spec:
   auth: {{apiKey: {{secretRef: {{name: llm}}}}}}
   models:
     - {{name: {SMALL}, pricing: {{input: \"0.15\", output: \"0.60\"}}, prior: {{quality: \"0.6\", outputTokens: 60}}}}
-    - {{name: {LARGE}, pricing: {{input: \"2.50\", output: \"10\"}}, prior: {{quality: \"0.8\"}}}}
+    - {{name: {LARGE}, pricing: {{input: \"2.50\", output: \"10\"}}, prior: {{quality: \"0.8\", outputTokens: 60}}}}
 ---
 apiVersion: pointsman.dev/v1alpha1
 kind: RoutingPolicy

@@ -55,10 +55,9 @@ async fn a_rolling_update_under_streaming_load_loses_no_answer() -> anyhow::Resu
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
         logs.push(command.spawn()?);
     }
-    wait_for("every pod has been billed for something", PATIENT, || async {
-        Ok((stage.billed().await? > 0).then_some(()))
-    })
-    .await?;
+    all_heed_the_end(&stage).await?;
+    wait_for("something is billed", PATIENT, || async { Ok((stage.billed().await? > 0).then_some(())) })
+        .await?;
     stage.kubectl(&["rollout", "restart", "deployment/stream"]).await?;
     stage.kubectl(&["rollout", "status", "deployment/stream", "--timeout=180s"]).await?;
     for (pod, log) in old.iter().zip(logs) {
@@ -69,8 +68,23 @@ async fn a_rolling_update_under_streaming_load_loses_no_answer() -> anyhow::Resu
         assert_ne!(last, "ended with 0 whole and 0 lost", "{pod} streamed at all");
         eprintln!("{pod} {last}");
     }
+    all_heed_the_end(&stage).await?;
     stage.kubectl(&["scale", "deployment/stream", "--replicas=0"]).await?;
     stage.kubectl(&["wait", "--for=delete", "pod", "-l", "app=stream", "--timeout=120s"]).await?;
     stage.books_agree().await?;
+    Ok(())
+}
+
+/// Waits until every pod's script would take a signal to end. Before, the first process of a container does not hear it, and
+/// is killed in the middle of an answer when its time is up.
+async fn all_heed_the_end(stage: &Stage<'_>) -> anyhow::Result<()> {
+    let names = stage.kubectl(&["get", "pods", "-l", "app=stream", "-o", "name"]).await?;
+    for pod in names.lines() {
+        wait_for("the script has started", PATIENT, || async {
+            let said = stage.kubectl(&["logs", pod, "-c", "app"]).await?;
+            Ok(said.contains("started").then_some(()))
+        })
+        .await?;
+    }
     Ok(())
 }
