@@ -56,15 +56,18 @@ traces() {
     cut -d: -f1 /proc/net/dev
     awk '{ print $5, $(NF - 2) }' /proc/self/mountinfo
     find /sys/fs/cgroup -name "*$CLUSTER*" 2>/dev/null || true
-    if [[ "$(id -u)" == 0 ]] && command -v iptables-save >/dev/null; then iptables-save | grep -v '^#'; fi
+    if [[ "$(id -u)" == 0 ]] && command -v iptables-save >/dev/null; then iptables-save | sed -e '/^#/d' -e 's/\[[0-9:]*\]//'; fi
 }
 
 # Ends the node; a trace of it is a failure.
 end() {
     local status=$?
     scripts/cluster/down.sh
-    if ! diff <(echo "$BEFORE") <(traces) >&2; then
-        say "the node has left these traces on the machine"
+    local left
+    left="$(comm -13 <(sort <<<"$BEFORE") <(traces | sort))"
+    if [[ -n "$left" ]]; then
+        say "the node has left these traces on the machine:"
+        echo "$left" >&2
         exit 1
     fi
     exit "$status"

@@ -63,9 +63,9 @@ pointsman() {
     # With a target of its own, build scripts and macros are not linked statically.
     RUSTFLAGS="$flags" cargo build --quiet --release --target "$target" -p pointsman-cli --bin pointsman >&2
     install -D "$CARGO_TARGET_DIR/$target/release/pointsman" "$work/rootfs/usr/local/bin/pointsman"
-    # ldd ends with an error where a program is no dynamic one.
-    { ldd "$work/rootfs/usr/local/bin/pointsman" 2>&1 || true; } | grep -qE 'statically linked|not a dynamic executable' \
-        || fail "the program is not linked statically, and the image has no libraries"
+    if readelf --program-headers --wide "$work/rootfs/usr/local/bin/pointsman" | grep -q INTERP; then
+        fail "the program is not linked statically, and the image has no libraries"
+    fi
     user
     certificates
     pack pointsman "pointsman.dev/pointsman:$VERSION" "" /usr/local/bin/pointsman "${labels[@]}"

@@ -47,13 +47,14 @@ judge() {
 
 # Whether spending meets its target is tested on the other sets by `make test`; this one may not lie in the repository.
 spending_of_routerbench() {
-    local file="$DATA/routerbench.train.jsonl.gz" outcomes
-    [[ -f "$file" ]] || file="$DATA/routerbench.jsonl.gz"
+    local file="$DATA/routerbench.jsonl.gz" outcomes
+    [[ -f "$file" ]] || file="$DATA/routerbench.train.jsonl.gz"
     [[ -f "$file" ]] || return 0
     outcomes="$(mktemp)"
+    # shellcheck disable=SC2064  # the name of now
+    trap "rm -f '$outcomes'" EXIT
     python3 "$ROOT/sidecar/core/tests/outcomes/draw.py" "$file" "$DATA/models.json" >"$outcomes"
     POINTSMAN_OUTCOMES="$outcomes" "$ROOT/scripts/cargo.sh" test --quiet --workspace --test spending
-    rm -f "$outcomes"
 }
 
 main() {

@@ -36,9 +36,11 @@ use crate::args::{Cli, Command, Log, LogFormat, OperatorCommand, SidecarCommand}
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
-    // The allocator asks for huge pages, which would make four times as much resident as is used.
-    let _ = rustix::thread::disable_transparent_huge_pages(true);
     let cli = Cli::parse();
+    if !matches!(cli.command, Command::Train(_)) {
+        // The allocator asks for huge pages, which would make four times as much resident as a small heap uses.
+        let _ = rustix::thread::disable_transparent_huge_pages(true);
+    }
     // Several crates of the graph could choose one; the first choice holds for all.
     let _ = rustls::crypto::ring::default_provider().install_default();
     let done = match cli.command {
@@ -54,7 +56,7 @@ fn main() -> ExitCode {
             start_log(&args.log).and_then(|()| operator::run(args))
         }
         Command::Sidecar { command: SidecarCommand::Run(args) } => {
-            start_log(&args.process.log).and_then(|()| sidecar::run(args))
+            start_log(&args.process.log).and_then(|()| sidecar::run(*args))
         }
         Command::Sidecar { command: SidecarCommand::Ready(args) } => sidecar::ready(&args),
     };

@@ -213,7 +213,7 @@ mod tests {
         assert_eq!(scene.give("a", 7), [0; 0], "it stands in every report until it is answered");
         let ask = Message::Ask(FeedbackAsk { number: new[0], id: "chatcmpl-1".to_owned(), score: 0.5 });
         for pod in ["b", "c"] {
-            assert_eq!(scene.sent(pod), [ask.clone()]);
+            assert_eq!(scene.sent(pod), std::slice::from_ref(&ask));
         }
         assert_eq!((scene.sent("a"), scene.sent("x")), (vec![], vec![]), "no other namespace hears of it");
         scene.find("b", new[0], false);

@@ -204,8 +204,9 @@ impl ScorerPart {
         }
         let candidates = &snapshot.policies[policy].candidates;
         let score = |(i, candidate): (usize, &pointsman_core::snapshot::Candidate)| {
-            let length = prediction.length(self.positions[i]);
-            match self.positions[i].and_then(|at| prediction.quality.get(at)) {
+            let position = self.positions.get(i).copied().flatten();
+            let length = prediction.length(position);
+            match position.and_then(|at| prediction.quality.get(at)) {
                 Some(quality) => {
                     CandidateScore { value: f64::from(*quality), source: ScoreSource::Scorer, length }
                 }

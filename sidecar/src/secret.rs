@@ -5,7 +5,7 @@ use std::fmt;
 
 use pointsman_config::provider::CredentialName;
 
-/// A secret text. `Debug` shows none of it; the one way to read it is [`Secret::expose`].
+/// A secret text. `Debug` shows none of it; the one way to read it is `expose`.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Secret(Vec<u8>);
 

@@ -29,7 +29,7 @@ async fn providers_of_one_model_take_turns() -> Result<()> {
 
 #[tokio::test]
 async fn calls_leave_the_provider_that_was_seen_to_be_slow_or_to_fail() -> Result<()> {
-    let slow = Fault::Delay(Point::Head, Duration::from_millis(80));
+    let slow = Fault::Delay(Point::Head, Duration::from_millis(500));
     for (balancing, fault) in [
         (Balancing::LeastLatency, slow.clone()),
         (Balancing::Performance, slow),

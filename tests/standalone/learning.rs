@@ -39,7 +39,7 @@ spec:
 /// A sum, at which the cheap model is good, or a poem, at which the dear one is.
 fn prompt(i: usize) -> String {
     let subject = SUBJECTS[i / 2 % SUBJECTS.len()];
-    if i % 2 == 0 {
+    if i.is_multiple_of(2) {
         format!("What is {i} plus {} minus the number of {subject}?", 3 * i + 7)
     } else {
         format!("Write a short poem number {i} on {subject} and the sea.")
@@ -47,7 +47,7 @@ fn prompt(i: usize) -> String {
 }
 
 fn is_good(i: usize, model: &str) -> bool {
-    (model == "gpt-y") == (i % 2 == 0)
+    (model == "gpt-y") == i.is_multiple_of(2)
 }
 
 /// Asks prompts; how many answers were good. `rate` gives each call its feedback.
@@ -115,7 +115,7 @@ async fn rated_calls_become_a_routing_model_that_chooses_better() -> anyhow::Res
     let gateway = Gateway::start_with(&world, Some(&manifests), &["--models-dir", &models], &[]).await?;
     let unseen = CALLS + 600..CALLS + 700;
     let after = play(&gateway, unseen, None).await?;
-    println!("good answers: {before} of {CALLS} before, {after} of 100 after");
+    eprintln!("good answers: {before} of {CALLS} before, {after} of 100 after");
     assert!(before * 100 < 65 * CALLS, "{before} of {CALLS} were good before anything was learned");
     assert!(after >= 90, "{after} of 100 were good with what was learned");
     Ok(())

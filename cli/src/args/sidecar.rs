@@ -11,7 +11,7 @@ use super::shared::Process;
 #[derive(Debug, Subcommand)]
 pub(crate) enum SidecarCommand {
     /// Serve the pod's calls as the operator says, until a signal to stop
-    Run(SidecarRun),
+    Run(Box<SidecarRun>),
     /// Say whether the sidecar of this pod is ready: for probes that cannot reach the pod's address
     Ready(SidecarReady),
 }

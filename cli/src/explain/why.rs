@@ -23,6 +23,10 @@ pub(super) fn why(decision: &Value, row: &Value) -> String {
 
 /// Why a candidate that stands by is not the pick; none where chance, cost and time do not say.
 fn lost(decision: &Value, row: &Value) -> Option<String> {
+    // A tier leaves out what may well be worth more.
+    if decision["routing"]["tier"].is_string() {
+        return None;
+    }
     let picked = rows(decision).find(|other| other["verdict"] == "picked")?;
     let (mine, best) = (Figures::of(row)?, Figures::of(picked)?);
     let method = decision["routing"]["method"].as_str()?;
@@ -154,6 +158,15 @@ mod tests {
         for method in ["Direct", "MostAvailable over Prior"] {
             check(method, 0.0, &ranking, &["picked", "stands by", "stands by", "stands by"]);
         }
+    }
+
+    #[test]
+    fn nothing_is_held_against_a_pick_that_a_tier_made() {
+        let ranking =
+            [row("small", "picked", 0.5, "0.0001", 400.0), row("large", "stands_by", 0.8, "0.001", 900.0)];
+        let routing = json!({"method": "ShadowPrice over Scorer", "lambda": 1000.0, "tier": "easy"});
+        let decision = json!({"routing": routing, "model_ranking": ranking});
+        assert_eq!(why(&decision, &ranking[1]), "stands by");
     }
 
     #[test]

@@ -3,7 +3,7 @@
 //! One pass over the characters and one over the lines. Counts are taken as logarithms or as shares of the text, so
 //! that a long text does not drown a short one.
 
-/// How many numbers [`surface`] writes.
+/// How many numbers tell of a text's surface.
 pub const COUNT: usize = 20;
 
 #[derive(Default)]

@@ -6,7 +6,7 @@
 //!
 //! Peers are the known models of about the same ability. What is hard for weak models is not for strong ones: with the
 //! difficulty over all models alike, a strong newcomer beside known ones as strong was chosen for the wrong texts, and lost
-//! to a blind mix (docs/quality.md has the figures).
+//! to a blind mix (docs/decisions/0011-no-pruning-by-averages.md has the figures).
 
 /// Abilities beyond these are not believed: a prior of 0 or 1 would hold whatever the text.
 const SURE: f64 = 0.98;
@@ -104,7 +104,7 @@ mod tests {
         let usual = [0.80, 0.82, 0.30, 0.28];
         let chances = [0.90, 0.92, 0.10, 0.10];
         let difficulty = |prior: f64| {
-            let peers = Peers::of(prior, usual.into_iter().enumerate()).unwrap();
+            let peers = Peers::of(prior, usual.into_iter().enumerate()).expect("some are known");
             peers.difficulty(|position| chances[position])
         };
         assert!(
@@ -127,7 +127,7 @@ mod tests {
     #[test]
     fn an_ordinary_text_is_of_no_difficulty_to_anybody() {
         let usual = [0.9, 0.6, 0.4];
-        let peers = Peers::of(0.7, usual.into_iter().enumerate()).unwrap();
+        let peers = Peers::of(0.7, usual.into_iter().enumerate()).expect("some are known");
         assert!(peers.difficulty(|position| usual[position]).abs() < 1e-12);
         assert_eq!(Peers::of(0.7, std::iter::empty()), None);
     }

@@ -311,7 +311,7 @@ fn without(material: Material<'_>, folds: &[u64], out: &[usize], usual: &Table) 
 }
 
 /// With two models: the same over several ways to cut the questions into parts, since one alone moves the figure of a small
-/// group by some points. `predicted` is of the first of them.
+/// group. `predicted` is of the first of them.
 fn recovered_by_splits(
     material: Material<'_>,
     predicted: &Table,

@@ -15,7 +15,7 @@ const SUBJECTS: [&str; 10] =
 /// A sum or a poem.
 fn prompt(i: usize) -> String {
     let subject = SUBJECTS[i / 2 % SUBJECTS.len()];
-    if i % 2 == 0 {
+    if i.is_multiple_of(2) {
         format!("What is {i} plus {} minus the number of {subject}?", 3 * i + 7)
     } else {
         format!("Write a short poem number {i} on {subject} and the sea.")
@@ -33,8 +33,12 @@ fn calls(count: usize, helpful: bool) -> Vec<Rated> {
     (0..count)
         .map(|i| {
             let text = prompt(i);
-            let small = hash_byte(&format!("drawn {i}")) % 2 == 0;
-            let good = if helpful { small == (i % 2 == 0) } else { hash_byte(&format!("luck {i}")) % 2 == 0 };
+            let small = hash_byte(&format!("drawn {i}")).is_multiple_of(2);
+            let good = if helpful {
+                small == (i % 2 == 0)
+            } else {
+                hash_byte(&format!("luck {i}")).is_multiple_of(2)
+            };
             let features = model.predict(&ScoreText::of(&text), &mut scratch).features;
             Rated {
                 routing_model: model.hash().to_string(),

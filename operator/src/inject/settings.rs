@@ -48,7 +48,7 @@ impl Settings {
         Ok(())
     }
 
-    /// Names these settings in [`TEMPLATE`]. Ports, which pods choose, are no part of them.
+    /// Names these settings in the annotation of an injected pod. Ports, which pods choose, are no part of them.
     pub fn template(&self) -> String {
         let Self { image, pull_policy, operator, requests, limits, root_namespace: _ } = self;
         let parts = format!("{REVISION}\n{image}\n{pull_policy}\n{operator}\n{requests:?}\n{limits:?}");

@@ -4,7 +4,7 @@
 //! primal-dual packing (Buchbinder and Naor, "The Design of Competitive Online Algorithms via a Primal-Dual Approach",
 //! 2009), with two additions that make it find its way from a wrong start:
 //!
-//! - It aims at the target less what is owed: what was spent beyond the target so far is paid back over [`PAY_BACK`] calls.
+//! - It aims at the target less what is owed: what was spent beyond the target so far is paid back over fifty calls.
 //! - Its step grows with the running mean of the error: far from the target it strides, near it it creeps.
 //!
 //! It moves at the decision, by what the pick is expected to cost; settlement only corrects what is owed. So hundreds of
