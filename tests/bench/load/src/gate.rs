@@ -225,6 +225,9 @@ impl Gates<'_> {
     }
 }
 
+/// How the allocator gives memory back.
+const GIVES_BACK: &str = "madvise";
+
 type Calls = BTreeMap<String, f64>;
 
 /// System calls by name: of the thread that moves the bytes, and of all others.
@@ -253,7 +256,15 @@ impl Threads {
         for (name, count) in rest.flatten() {
             *others.entry(name).or_default() += count;
         }
-        Ok(Threads { data, others })
+        Ok(Self { data, others }.with_what_is_everybodys())
+    }
+
+    /// Memory that any thread has freed goes back through whichever comes by: all of it counts for the data thread.
+    fn with_what_is_everybodys(mut self) -> Self {
+        if let Some(count) = self.others.remove(GIVES_BACK) {
+            *self.data.entry(GIVES_BACK.to_owned()).or_default() += count;
+        }
+        self
     }
 }
 
@@ -357,6 +368,16 @@ mod tests {
                      epoll_wait(4, [{events=EPOLLIN}], 1024, 50) = 1\n--- SIGTERM {si_signo=SIGTERM} ---\n+++ exited with 0 +++\n";
         let counted: Vec<(String, f64)> = calls(trace).into_iter().collect();
         assert_eq!(counted, [("epoll_wait".to_owned(), 1.0), ("recvfrom".to_owned(), 1.0)]);
+    }
+
+    #[test]
+    fn what_any_thread_gives_back_counts_for_the_data_thread() {
+        let of = |counts: &[(&str, f64)]| counts.iter().map(|(name, n)| ((*name).to_owned(), *n)).collect();
+        let threads =
+            Threads { data: of(&[("writev", 2.0)]), others: of(&[("madvise", 3.0), ("futex", 1.0)]) };
+        let threads = threads.with_what_is_everybodys();
+        assert_eq!(threads.data, of(&[("madvise", 3.0), ("writev", 2.0)]));
+        assert_eq!(threads.others, of(&[("futex", 1.0)]));
     }
 
     #[test]
