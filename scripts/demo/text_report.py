@@ -113,10 +113,13 @@ def now_you(binary):
     binary = binary.replace(str(Path.home()), "~", 1)
     say("NOW YOU")
     for command, what in [
-        ("make run", "the same, left running"),
+        ("make run", "the same, left running; then"),
+        ("""curl -i 127.0.0.1:7171/v1/chat/completions -d '{"model":"auto",""", ""),
+        ("""     "messages":[{"role":"user","content":"Name three rivers"}]}'""", ""),
         (f'{binary} explain -f examples/quickstart "Which has the lowest melting point, NaCl or CCl4?"', ""),
         (f"OPENAI_API_KEY=… {binary} run", 'your own key, no YAML: every model it opens, as "auto"'),
         ("examples/quickstart/README.md", "what is real here, and what is simulated"),
+        ("docs/kubernetes.md", "a cluster: a chart, a Secret, a label"),
     ]:
         say(f"  {command:<42}  {what}".rstrip())
     say()
