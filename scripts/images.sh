@@ -61,7 +61,8 @@ pointsman() {
     flags+=" --remap-path-prefix=$CARGO_TARGET_DIR=/target"
     say "building pointsman $VERSION for $target"
     # With a target of its own, build scripts and macros are not linked statically.
-    RUSTFLAGS="$flags" cargo build --quiet --release --target "$target" -p pointsman-cli --bin pointsman >&2
+    # The allocator's C code writes down when it was compiled; with this, always the same moment.
+    SOURCE_DATE_EPOCH=0 RUSTFLAGS="$flags" cargo build --quiet --release --target "$target" -p pointsman-cli --bin pointsman >&2
     install -D "$CARGO_TARGET_DIR/$target/release/pointsman" "$work/rootfs/usr/local/bin/pointsman"
     if readelf --program-headers --wide "$work/rootfs/usr/local/bin/pointsman" | grep -q INTERP; then
         fail "the program is not linked statically, and the image has no libraries"
