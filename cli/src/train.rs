@@ -44,7 +44,7 @@ pub(crate) fn run(args: &Train) -> anyhow::Result<ExitCode> {
         return Ok(ExitCode::SUCCESS);
     }
     let names = names(args.names.as_deref())?;
-    let wish = Wish { about: about(args, &models, &sources, names.models), tasks: names.tasks };
+    let wish = Wish { about: about(args, origins(&models, &sources), names.models), tasks: names.tasks };
     let trained = train(&sources, &models.prices, &base, &wish, &mut progress)?;
     report::print(&trained.reports)?;
     write(&args.out, &trained.files)?;
@@ -136,24 +136,24 @@ fn base(folder: Option<&Path>) -> anyhow::Result<Base> {
     Ok(Base { vocabulary, dimensions: vectors.len() / tokens, vectors, scales })
 }
 
-fn about(
-    args: &Train,
-    models: &ModelsFile,
-    sources: &[Source],
-    names: BTreeMap<String, Vec<String>>,
-) -> About {
-    let from = sources.iter().map(|source| {
+/// Where the outcomes come from, as the manifest tells it.
+fn origins(models: &ModelsFile, sources: &[Source]) -> Vec<String> {
+    let origin = |source: &Source| {
         let listed = &models.sources[&source.name];
         let said = [("at", &listed.repo), ("commit", &listed.commit), ("licence", &listed.licence)];
         let said = said.iter().filter_map(|(what, value)| Some(format!(", {what} {}", value.as_ref()?)));
         format!("{}: {} prompts{}", source.name, source.prompts.len(), said.collect::<String>())
-    });
+    };
+    sources.iter().map(origin).collect()
+}
+
+fn about(args: &Train, from: Vec<String>, names: BTreeMap<String, Vec<String>>) -> About {
     About {
         name: args.name.clone(),
         version: args.model_version.clone(),
         licence: args.licence.clone(),
         by: concat!("pointsman train ", env!("CARGO_PKG_VERSION")).to_owned(),
-        from: from.collect(),
+        from,
         on: args.on.clone(),
         names,
     }

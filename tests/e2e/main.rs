@@ -19,7 +19,8 @@ const SMALL_PRICE: Price = Price { input: 150_000_000, cached_input: 150_000_000
 const LARGE_PRICE: Price =
     Price { input: 2_500_000_000, cached_input: 2_500_000_000, output: 10_000_000_000 };
 
-fn four_kinds(provider_url: &str, namespace: &str) -> String {
+/// Two models behind one key.
+fn provider(provider_url: &str, namespace: &str) -> String {
     format!(
         "\
 apiVersion: pointsman.dev/v1alpha1
@@ -32,7 +33,15 @@ spec:
   models:
     - {{name: {SMALL}, pricing: {{input: \"0.15\", output: \"0.60\"}}, prior: {{quality: \"0.6\", outputTokens: 60}}}}
     - {{name: {LARGE}, pricing: {{input: \"2.50\", output: \"10\"}}, prior: {{quality: \"0.8\", outputTokens: 60}}}}
----
+"
+    )
+}
+
+fn four_kinds(provider_url: &str, namespace: &str) -> String {
+    let provider = provider(provider_url, namespace);
+    format!(
+        "\
+{provider}---
 apiVersion: pointsman.dev/v1alpha1
 kind: RoutingPolicy
 metadata: {{name: default, namespace: {namespace}}}

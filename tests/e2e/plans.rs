@@ -4,7 +4,7 @@ use pointsman_test_support::provider::Model;
 use pointsman_test_support::{LONG, wait_for};
 
 use crate::cluster::Cluster;
-use crate::{LARGE, LARGE_PRICE, SMALL};
+use crate::{LARGE, LARGE_PRICE, SMALL, provider};
 
 /// By itself a pod that calls twenty times a second may spend more than the dear model's price on each call of a month.
 const TARGET: &str = "100000 USD";
@@ -12,19 +12,10 @@ const TARGET: &str = "100000 USD";
 const RUINOUS: u64 = 10_000_000_000;
 
 fn manifests(provider_url: &str, namespace: &str) -> String {
+    let provider = provider(provider_url, namespace);
     format!(
         "\
-apiVersion: pointsman.dev/v1alpha1
-kind: LLMProvider
-metadata: {{name: llm, namespace: {namespace}}}
-spec:
-  type: OpenAICompatible
-  endpoint: {{type: URL, url: \"{provider_url}\"}}
-  auth: {{apiKey: {{secretRef: {{name: llm}}}}}}
-  models:
-    - {{name: {SMALL}, pricing: {{input: \"0.15\", output: \"0.60\"}}, prior: {{quality: \"0.6\", outputTokens: 60}}}}
-    - {{name: {LARGE}, pricing: {{input: \"2.50\", output: \"10\"}}, prior: {{quality: \"0.8\", outputTokens: 60}}}}
----
+{provider}---
 apiVersion: pointsman.dev/v1alpha1
 kind: RoutingPolicy
 metadata: {{name: default, namespace: {namespace}}}

@@ -7,10 +7,9 @@ use bytes::Bytes;
 use pointsman_models::scorer::Manifest;
 use pointsman_models::scorer::manifest::FILE;
 use pointsman_sidecar::CallRow;
-use pointsman_train::folder::About;
 use pointsman_train::records::{FILES, Rated, Seen, learn};
 
-use super::{names, report, write};
+use super::{about, names, report, write};
 use crate::args::Train;
 use crate::{outcomes, scorer_folder};
 
@@ -23,15 +22,7 @@ pub(super) fn run(args: &Train) -> anyhow::Result<()> {
         calls.retain(|call| args.only.contains(&call.model));
     }
     let from = args.records.iter().map(|path| format!("rated calls of {}", path.display()));
-    let about = About {
-        name: args.name.clone(),
-        version: args.model_version.clone(),
-        licence: args.licence.clone(),
-        by: concat!("pointsman train ", env!("CARGO_PKG_VERSION")).to_owned(),
-        from: from.collect(),
-        on: args.on.clone(),
-        names: names(args.names.as_deref())?.models,
-    };
+    let about = about(args, from.collect(), names(args.names.as_deref())?.models);
     eprintln!("cross-validating over {} rated calls", calls.len());
     let learned = learn(&calls, &seen(args.tables.as_deref())?, &about)?;
     report::print_learned(&learned)?;

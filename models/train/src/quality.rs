@@ -452,6 +452,14 @@ mod tests {
     }
 
     #[test]
+    fn left_out_is_who_another_beats_on_average_and_nobody_else() {
+        let of = |row: [f64; 3]| Table { numbers: row.repeat(2), columns: 3 };
+        // The second is worse and dearer than the first; the third is better and dearer.
+        let kept = without_beaten(&of([0.5, 0.9, 0.6]), &of([0.5, 0.4, 0.8]), &of([1.0, 2.0, 3.0]));
+        assert_eq!(kept, of([0.5, f64::NEG_INFINITY, 0.6]));
+    }
+
+    #[test]
     fn draws_are_even_and_the_same_every_time() {
         let counts = |mut random: Random| {
             let mut counts = [0; 10];
