@@ -26,7 +26,7 @@ use crate::scorer::{Features, Prediction, ScoreText, Scorer, Scratch};
 use crate::wordpiece::WordPiece;
 
 pub use extract::{Extracted, Extractor, VERSION};
-pub use head::{Head, LONGEST, ModelHead, SourceHead, shares};
+pub use head::{Head, LEAST_GATE, LONGEST, ModelHead, SourceHead, shares};
 pub use settings::{Settings, SourceSettings};
 pub use surface::COUNT as SURFACE;
 pub use terms::{PAIRS, Terms, counted, places};

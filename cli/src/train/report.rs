@@ -14,22 +14,24 @@ use pointsman_train::quality::{
 };
 use pointsman_train::records::Learned;
 use pointsman_train::train::{Report, labelled, prepare};
-use pointsman_train::validate::{Judged, Material};
+use pointsman_train::validate::{Chosen, Judged, Material};
 
 /// The table of every source.
 pub(super) fn print(reports: &[Report]) -> std::io::Result<()> {
     let mut out = std::io::stdout().lock();
     for report in reports {
-        let shape = report.trial.shape;
-        writeln!(
-            out,
-            "\n{}: {} prompts, penalty {}, {} latents, {} kinds of task (chosen by the same folds that are shown)",
-            report.source,
-            report.prompts,
-            shape.penalty,
-            shape.rank,
-            if shape.kinds { "with" } else { "without" }
-        )?;
+        writeln!(out, "\n{}: {} prompts", report.source, report.prompts)?;
+        let Chosen { sets, shapes, .. } = &report.chosen;
+        for ((name, shape), rows) in sets.names.iter().zip(shapes).zip(sets.rows()) {
+            writeln!(
+                out,
+                "  {name}: {} prompts, penalty {}, {} latents, {} kinds of task (chosen by the same folds that are shown)",
+                rows.len(),
+                shape.penalty,
+                shape.rank,
+                if shape.kinds { "with" } else { "without" }
+            )?;
+        }
         table(&mut out, report.judged.as_ref())?;
     }
     Ok(())

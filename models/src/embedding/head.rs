@@ -10,7 +10,7 @@ use crate::scorer::folder::FolderError;
 /// No text is beyond doubt.
 const CHANCES: (f32, f32) = (0.01, 0.99);
 /// A source whose gate says less than this is heard so much: a text that is like nothing is scored by all.
-const LEAST_GATE: f32 = 0.02;
+pub const LEAST_GATE: f32 = 0.02;
 /// No answer is expected to be longer or shorter than usual by more than this, in logarithms: five times.
 pub const LONGEST: f32 = 1.6;
 /// As much as this speaks for no kind of task at all.

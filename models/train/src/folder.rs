@@ -42,8 +42,8 @@ pub struct About {
 
 /// What was fitted.
 pub struct Fitted<'a> {
-    /// Sources with what is known of each.
-    pub sources: Vec<(&'a Source, Complete)>,
+    /// Sources, or their sets, with what is known of each.
+    pub sources: Vec<(Source, Complete)>,
     /// How features are made.
     pub scaled: &'a Scaled,
     /// Prices by model, as the data names them.

@@ -19,6 +19,7 @@ pub mod outcomes;
 pub mod plot;
 pub mod quality;
 pub mod records;
+pub mod sets;
 pub mod solve;
 pub mod split;
 pub mod train;

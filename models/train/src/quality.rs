@@ -3,15 +3,18 @@
 //! Predictions come from nested cross-validation: penalty and rank are chosen without the fold that is judged. What is
 //! called "left out" is the everyday case of a new model: it had no part in training, and only its mean is known.
 
+use std::collections::BTreeSet;
+
 use pointsman_models::scorer::response::{Peers, estimate};
 
 use crate::curve::{self, Point, SPENDS, Truth, cost_for};
 use crate::outcomes::Source;
+use crate::sets::{Whole, set_of};
 use crate::solve::Table;
 use crate::split::fold;
 use crate::train::SALT;
 use crate::validate::{
-    Complete, FOLDS, Material, Shape, cross_validate, expected_cost, folds, judge, nested, parted, usual_cost,
+    Chosen, Complete, FOLDS, Material, Shape, choose, expected_cost, folds, judge, nested, parted, usual_cost,
 };
 
 /// The best fixed split, told the true means of the prompts that are judged.
@@ -90,7 +93,7 @@ pub fn quality(material: Material<'_>, progress: &mut dyn FnMut(&str)) -> Option
     let source = material.source;
     let folds = folds(source, SALT);
     let (expected, usual) = (expected_cost(material, &folds)?, usual_cost(material, &folds)?);
-    let (predicted, _) = nested(material, SALT, progress);
+    let predicted = nested(material, SALT, progress);
     let plain = means(source, &folds);
     let judged = judge(source, &predicted, &expected);
     let curve = |predicted: &Table, expected: &Table| judge(source, predicted, expected).curve;
@@ -322,7 +325,7 @@ fn recovered_by_splits(
         return Vec::new();
     }
     let more = (1..SPLITS).map(|split| {
-        let (predicted, _) = nested(material, &format!("{SALT}-{split}"), progress);
+        let predicted = nested(material, &format!("{SALT}-{split}"), progress);
         recovered(source, &predicted)
     });
     let splits: Vec<_> = std::iter::once(recovered(source, predicted)).chain(more).collect();
@@ -352,8 +355,8 @@ fn recovered_by_few(material: Material<'_>, progress: &mut dyn FnMut(&str)) -> V
         let asked: Vec<usize> = order[FEW..].iter().copied().filter(|row| of_question(row) != last).collect();
         let (some, rows) = (source.only(&order[..FEW]), material.rows.only(&order[..FEW]));
         let few = Material { source: &some, rows: &rows, prices: material.prices };
-        let shape = cross_validate(few, SALT)[0].shape;
-        let found = Complete::of(few, shape).predict(&material.rows.only(&asked));
+        let Chosen { sets, shapes, .. } = choose(few, SALT);
+        let found = Whole::of(few, &sets, &shapes).predict(&material.rows.only(&asked));
         draws.push(recovered(&source.only(&asked), &found));
     }
     mean_of(&draws)
@@ -408,12 +411,10 @@ fn recovered(source: &Source, predicted: &Table) -> Vec<(String, f64, usize)> {
     }
     let means = Source::means(&source.quality);
     let strong = usize::from(means[1] > means[0]);
-    let group = |task: &str| task.split(':').next().unwrap_or_default().to_owned();
-    let groups: std::collections::BTreeSet<String> =
-        source.prompts.iter().map(|prompt| group(&prompt.task)).collect();
-    let of = |name: String| {
+    let groups: BTreeSet<&str> = source.prompts.iter().map(|prompt| set_of(&prompt.task)).collect();
+    let of = |name: &str| {
         let rows: Vec<usize> = (0..source.prompts.len())
-            .filter(|row| group(&source.prompts[*row].task) == name && !source.prompts[*row].contaminated)
+            .filter(|row| set_of(&source.prompts[*row].task) == name && !source.prompts[*row].contaminated)
             .collect();
         let column = |table: &Table, model: usize| -> Vec<f64> {
             rows.iter().map(|row| table.row(*row)[model]).collect()
@@ -422,7 +423,7 @@ fn recovered(source: &Source, predicted: &Table) -> Vec<(String, f64, usize)> {
             rows.iter().map(|row| predicted.row(*row)[strong] - predicted.row(*row)[1 - strong]).collect();
         let quality = &source.quality;
         let gap = curve::recovered_gap(&worth, &column(quality, 1 - strong), &column(quality, strong));
-        (name, gap, rows.len())
+        (name.to_owned(), gap, rows.len())
     };
     groups.into_iter().map(of).filter(|(_, _, count)| *count >= 100).collect()
 }

@@ -8,18 +8,16 @@ use pointsman_models::wordpiece::WordPiece;
 
 use crate::curve::Truth;
 use crate::features::{Scaled, tokens};
-use crate::fit::{Fit, full};
 use crate::folder::{About, Base, Fitted, files};
 use crate::outcomes::{Price, Source};
 use crate::quality::{Interval, by_calls, filled, interval};
-use crate::solve::{Rows, Table};
+use crate::sets::{Whole, gates};
+use crate::solve::Rows;
 use crate::split::stem;
-use crate::validate::{Complete, Judged, Material, Trial, cross_validate, expected_cost, folds, judge};
+use crate::validate::{Chosen, Judged, Material, choose, expected_cost, folds, judge};
 
 /// Fewer labelled prompts than these are no basis.
 pub const LEAST_PROMPTS: usize = 100;
-/// The penalty of gates: which source a text comes from is no luck, so a light one.
-const LIGHT: f64 = 3.0;
 /// Keeps the folds of all tools the same.
 pub const SALT: &str = "pointsman-train-1";
 
@@ -85,8 +83,8 @@ pub struct Report {
     pub source: String,
     /// How many prompts it has.
     pub prompts: usize,
-    /// The shape that was chosen.
-    pub trial: Trial,
+    /// The shapes that were chosen.
+    pub chosen: Chosen,
     /// The curve; none where nothing is known of costs.
     pub judged: Option<Judged>,
     /// How sure its gains are; none where nothing is known of costs.
@@ -166,38 +164,35 @@ pub fn train(
         let judged = by_calls(source.clone());
         let material = Material { source: &judged, rows, prices };
         let report = report(material);
-        let gain = report.trial.gain;
+        let gain = report.chosen.gain;
         if !pays(&report, source) {
             return Err(Refused::DoesNotPay { source_name: source.name.clone(), gain });
         }
-        let shape = report.trial.shape;
-        fits.push((source, Complete::of(material, shape)));
+        let Chosen { sets, shapes, .. } = &report.chosen;
+        let known = Whole::of(material, sets, shapes).sets;
+        let apart = sets.apart(source, rows);
+        fits.extend(apart.into_iter().zip(known).map(|((source, rows), known)| (source, rows, known)));
         reports.push(report);
     }
     progress("telling sources apart");
-    let all = joined(&prepared.rows);
-    let fitted = Fitted {
-        sources: fits,
-        scaled: &prepared.scaled,
-        prices,
-        gates: (sources.len() > 1).then(|| gates(&sources, &all)),
-        tasks: &wish.tasks,
-    };
+    let gates = gates(fits.iter().map(|(_, rows, _)| rows));
+    let sources = fits.into_iter().map(|(source, _, known)| (source, known)).collect();
+    let fitted = Fitted { sources, scaled: &prepared.scaled, prices, gates, tasks: &wish.tasks };
     Ok(Trained { files: files(&fitted, base, &wish.about), reports })
 }
 
 fn report(material: Material<'_>) -> Report {
-    let trial = cross_validate(material, SALT).swap_remove(0);
+    let chosen = choose(material, SALT);
     let expected = expected_cost(material, &folds(material.source, SALT));
     let interval = expected.as_ref().map(|expected| {
         let (quality, cost) = filled(material.source, expected);
-        interval(&trial.predicted, expected, Truth { quality: &quality, cost: &cost })
+        interval(&chosen.predicted, expected, Truth { quality: &quality, cost: &cost })
     });
-    let judged = expected.map(|expected| judge(material.source, &trial.predicted, &expected));
+    let judged = expected.map(|expected| judge(material.source, &chosen.predicted, &expected));
     Report {
         source: material.source.name.clone(),
         prompts: material.source.prompts.len(),
-        trial,
+        chosen,
         judged,
         interval,
     }
@@ -213,7 +208,7 @@ fn pays(report: &Report, source: &Source) -> bool {
     let (sum, count) = cells
         .filter_map(|(cell, mean)| Some((cell - (*mean)?).powi(2)).filter(|square| !square.is_nan()))
         .fold((0.0, 0.0), |(sum, count), square| (sum + square, count + 1.0));
-    report.trial.gain > -sum / f64::max(count, 1.0)
+    report.chosen.gain > -sum / f64::max(count, 1.0)
 }
 
 fn extractor(base: &Base, vocabulary: usize) -> Result<Extractor, Refused> {
@@ -229,20 +224,4 @@ fn extractor(base: &Base, vocabulary: usize) -> Result<Extractor, Refused> {
     let scales: Vec<f32> = quads.iter().map(|quad| f32::from_le_bytes(*quad)).collect();
     let rarity = vec![1.0; places(vocabulary).len()];
     Ok(Extractor::new(base.vectors.clone(), scales, rarity, base.dimensions))
-}
-
-fn joined(parts: &[Rows]) -> Rows {
-    let mut all = Rows::new(parts.first().map_or(0, Rows::width));
-    for rows in parts {
-        (0..rows.len()).for_each(|row| all.push(rows.row(row)));
-    }
-    all
-}
-
-/// How much a text is like the prompts of each source.
-fn gates(sources: &[Source], rows: &Rows) -> Fit {
-    let mut target = Table::zeros(rows.len(), sources.len());
-    let of = sources.iter().enumerate().flat_map(|(i, source)| std::iter::repeat_n(i, source.prompts.len()));
-    of.enumerate().for_each(|(row, source)| target.row_mut(row)[source] = 1.0);
-    full(rows, &target, LIGHT).of_rank(sources.len())
 }

@@ -8,6 +8,7 @@ use crate::fit::{Fit, full_beside};
 use crate::kinds::{Kinds, Labels};
 use crate::lengths::Lengths;
 use crate::outcomes::{Price, Source};
+use crate::sets::{Sets, Whole};
 use crate::solve::{Rows, Table};
 use crate::split::fold;
 
@@ -37,6 +38,19 @@ pub struct Trial {
     /// The mean gain over the blind mix, in quality; less the squared error where no costs are known.
     pub gain: f64,
     /// What every model would have made of every prompt, by the folds that did not hold it.
+    pub predicted: Table,
+}
+
+/// What was chosen for a source, with what it earned on held-out folds.
+#[derive(Clone, Debug)]
+pub struct Chosen {
+    /// Its sets.
+    pub sets: Sets,
+    /// The shape of each.
+    pub shapes: Vec<Shape>,
+    /// See [`Trial::gain`].
+    pub gain: f64,
+    /// See [`Trial::predicted`].
     pub predicted: Table,
 }
 
@@ -98,14 +112,7 @@ pub fn cross_validate(material: Material<'_>, salt: &str) -> Vec<Trial> {
             }
         }
         for (rank, predicted) in ranks.iter().zip(predicted) {
-            let gain = match &expected {
-                Some(expected) => {
-                    let judged = judge(source, &predicted, expected);
-                    let gains = curve::gains(&judged.curve, &judged.mix, judged.strongest);
-                    gains.iter().sum::<f64>() / gains.len() as f64
-                }
-                None => -squared_error(&predicted, &source.quality),
-            };
+            let gain = gain(source, &predicted, expected.as_ref());
             trials.push(Trial { shape: Shape { penalty, rank: *rank, kinds: told }, gain, predicted });
         }
     }
@@ -113,28 +120,55 @@ pub fn cross_validate(material: Material<'_>, salt: &str) -> Vec<Trial> {
     trials
 }
 
+/// What predictions earn over the blind mix in the mean; less their squared error where no costs are known.
+fn gain(source: &Source, predicted: &Table, expected: Option<&Table>) -> f64 {
+    let Some(expected) = expected else { return -squared_error(predicted, &source.quality) };
+    let judged = judge(source, predicted, expected);
+    let gains = curve::gains(&judged.curve, &judged.mix, judged.strongest);
+    gains.iter().sum::<f64>() / gains.len() as f64
+}
+
+/// The best shape of every set of a source, each by cross-validation on its own prompts.
+pub fn choose(material: Material<'_>, salt: &str) -> Chosen {
+    let sets = Sets::of(material.source);
+    if sets.names.len() == 1 {
+        let Trial { shape, gain, predicted } = cross_validate(material, salt).swap_remove(0);
+        return Chosen { sets, shapes: vec![shape], gain, predicted };
+    }
+    let best = |(source, rows): &(Source, Rows)| {
+        cross_validate(Material { source, rows, prices: material.prices }, salt)[0].shape
+    };
+    let shapes: Vec<Shape> = sets.apart(material.source, material.rows).iter().map(best).collect();
+    let folds = folds(material.source, salt);
+    let mut predicted = Table::zeros(material.rows.len(), material.source.models.len());
+    for held in 0..FOLDS {
+        let (train, test) = parted(&folds, held);
+        let (source, rows) = (material.source.only(&train), material.rows.only(&train));
+        let known = Material { source: &source, rows: &rows, prices: material.prices };
+        let of = Whole::of(known, &sets.only(&train), &shapes).predict(&material.rows.only(&test));
+        test.iter().enumerate().for_each(|(i, row)| predicted.row_mut(*row).copy_from_slice(of.row(i)));
+    }
+    let gain = gain(material.source, &predicted, expected_cost(material, &folds).as_ref());
+    Chosen { sets, shapes, gain, predicted }
+}
+
 /// Predictions for every prompt by shapes that were chosen without its fold: what may be claimed.
-pub fn nested(material: Material<'_>, salt: &str, progress: &mut dyn FnMut(&str)) -> (Table, Vec<Shape>) {
+pub fn nested(material: Material<'_>, salt: &str, progress: &mut dyn FnMut(&str)) -> Table {
     let outer = folds(material.source, &format!("{salt}-outer"));
     let mut predicted = Table::zeros(material.rows.len(), material.source.models.len());
-    let mut shapes = Vec::new();
     for held in 0..FOLDS {
         let (train, test) = parted(&outer, held);
         let (source, rows) = (material.source.only(&train), material.rows.only(&train));
         let inner = Material { source: &source, rows: &rows, prices: material.prices };
-        let shape = cross_validate(inner, salt)[0].shape;
-        progress(&format!(
-            "{}: fold {} of {FOLDS}: penalty {}, {} latents",
-            source.name,
-            held + 1,
-            shape.penalty,
-            shape.rank
-        ));
-        let of = Complete::of(inner, shape).predict(&material.rows.only(&test));
+        let Chosen { sets, shapes, .. } = choose(inner, salt);
+        for (name, shape) in sets.names.iter().zip(&shapes) {
+            let Shape { penalty, rank, .. } = shape;
+            progress(&format!("{name}: fold {} of {FOLDS}: penalty {penalty}, {rank} latents", held + 1));
+        }
+        let of = Whole::of(inner, &sets, &shapes).predict(&material.rows.only(&test));
         test.iter().enumerate().for_each(|(i, row)| predicted.row_mut(*row).copy_from_slice(of.row(i)));
-        shapes.push(shape);
     }
-    (predicted, shapes)
+    predicted
 }
 
 /// What every call was expected to cost by those that are not in its fold: how long were the answers to such a text?

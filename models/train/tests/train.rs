@@ -88,7 +88,7 @@ fn what_is_trained_opens_and_knows_what_was_in_the_outcomes() {
     let task = |task: Option<u16>| task.map(|task| model.tasks()[usize::from(task)].to_string());
     assert_eq!((task(sum.task), task(poem.task)), (Some("arithmetic".to_owned()), Some("poems".to_owned())));
     let judged = trained.reports[0].judged.as_ref().expect("costs are known");
-    assert!(!judged.curve.is_empty() && trained.reports[0].trial.gain > 0.05);
+    assert!(!judged.curve.is_empty() && trained.reports[0].chosen.gain > 0.05);
 }
 
 #[test]
