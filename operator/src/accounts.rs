@@ -166,6 +166,8 @@ pub struct Accounts {
     /// What each incarnation spent in the window of a policy's own target, and which window.
     windows: BTreeMap<(Instance, Name), (String, u64)>,
     present: BTreeMap<Instance, Present>,
+    /// The uids of pods whose application has called since they run, however long ago.
+    callers: BTreeSet<String>,
 }
 
 impl Accounts {
@@ -176,6 +178,9 @@ impl Accounts {
             self.calls.entry((instance.clone(), key)).or_default().merge(&Calls::from(counts));
         }
         self.merge_windows(instance, report);
+        if has_called(report) {
+            self.callers.insert(instance.pod_uid.clone());
+        }
         let present = present(report);
         let known = self.present.entry(instance.clone()).or_default();
         if present.seq >= known.seq {
@@ -228,9 +233,10 @@ impl Accounts {
         self.present.retain(|known, _| known.pod_uid != instance.pod_uid || known == instance);
     }
 
-    /// Forgets what the incarnations of other pods said of their present.
+    /// Forgets what the incarnations of other pods said of their present, and who has called.
     pub fn keep_present(&mut self, exists: impl Fn(&str) -> bool) {
         self.present.retain(|instance, _| exists(&instance.pod_uid));
+        self.callers.retain(|pod| exists(pod));
     }
 
     /// Keeps only the calls of these UTC days: today's and yesterday's, for reports around midnight.
@@ -252,14 +258,8 @@ impl Accounts {
     }
 
     /// The uids of pods whose application has called, whatever came of it.
-    pub fn callers(&self) -> BTreeSet<&str> {
-        let called = self.calls.iter().filter(|(_, calls)| calls.requests + calls.failures > 0);
-        let called = called.map(|((instance, _), _)| instance);
-        let refused = self.present.iter().filter(|(_, present)| !present.refused.is_empty());
-        called
-            .chain(refused.map(|(instance, _)| instance))
-            .map(|instance| instance.pod_uid.as_str())
-            .collect()
+    pub fn callers(&self) -> &BTreeSet<String> {
+        &self.callers
     }
 
     /// The uids of running pods with calls that were refused, and the policy by which.
@@ -304,6 +304,13 @@ pub fn keep_near_days(report: &mut UsageReport, now: Timestamp) {
     const A_DAY: std::time::Duration = std::time::Duration::from_secs(86_400);
     let near = [day(now - A_DAY), day(now), day(now + A_DAY)];
     report.calls.retain(|calls| near.contains(&calls.day) && calls.model.len() <= MOST_MODEL_BYTES);
+}
+
+/// Whether a report tells of any call of the application, refused ones included.
+fn has_called(report: &UsageReport) -> bool {
+    report.called
+        || report.calls.iter().any(|calls| calls.requests + calls.failures > 0)
+        || report.policies.iter().any(|policy| policy.refused > 0)
 }
 
 fn call_key(counts: &CallCounts) -> Option<CallKey> {

@@ -6,7 +6,7 @@ use kube::api::{Patch, PatchParams};
 use pointsman_test_support::{LONG, wait_for};
 use serde_json::{Value, json};
 
-use crate::fixture::{AUDIENCE, create, injected, plain, shared};
+use crate::fixture::{AUDIENCE, cluster, create, injected, plain, shared};
 use crate::patch::{apply, planned};
 
 /// A pod as the webhook leaves it.
@@ -133,6 +133,23 @@ async fn nobody_else_gets_what_is_ours_by_creating_a_pod() -> anyhow::Result<()>
     let mut other = json!({"metadata": {"name": "other"}, "spec": plain()});
     other["spec"]["shareProcessNamespace"] = json!(true);
     create(&api, &other, true).await?;
+    Ok(())
+}
+
+/// Policies stand before the operator has started for the first time, and after its list of images was lost.
+#[tokio::test]
+async fn without_an_operator_the_policies_keep_nobody_from_creating_ordinary_pods() -> anyhow::Result<()> {
+    let control_plane = cluster().await?;
+    let namespace = control_plane.create_namespace("ordinary").await?;
+    let api: Api<Pod> = Api::namespaced(control_plane.new_client().await?, &namespace);
+    let mount = json!([{"name": "pointsman-keys", "mountPath": "/stolen"}]);
+    wait_for("the policies are in force", LONG, || async {
+        let stolen = changed(|spec| spec["containers"][0]["volumeMounts"] = mount.clone());
+        let refused = create(&api, &stolen, true).await.err().map(|error| error.to_string());
+        Ok(refused.filter(|refused| refused.contains("may mount")).map(drop))
+    })
+    .await?;
+    create(&api, &json!({"metadata": {"name": "ordinary"}, "spec": plain()}), true).await?;
     Ok(())
 }
 

@@ -47,6 +47,76 @@ async fn a_label_on_the_namespace_or_the_pod_is_all_it_takes() -> anyhow::Result
     Ok(())
 }
 
+/// Were a cluster's own pods to need our webhook, a broken webhook could keep the cluster from mending itself.
+#[tokio::test]
+async fn pods_of_the_cluster_and_of_the_operator_are_never_touched_whatever_their_labels()
+-> anyhow::Result<()> {
+    let control_plane = cluster().await?;
+    let operator = config(&control_plane, "operator-0").await?.start().await?;
+    let webhook = operator.webhook_address.context("it injects")?;
+    install_webhook(&control_plane, webhook, "Fail").await?;
+    let exempt = ["kube-system", "kube-public", "kube-node-lease", ROOT];
+    for namespace in exempt {
+        control_plane.run_kubectl(&["label", "namespace", namespace, INJECT]).await?;
+        if namespace != ROOT {
+            control_plane.run_kubectl(&["create", "serviceaccount", "default", "-n", namespace]).await?;
+        }
+    }
+    until_injecting(&control_plane).await?;
+    for namespace in exempt {
+        let api: Api<Pod> = Api::namespaced(control_plane.new_client().await?, namespace);
+        for label in [None, Some("enabled")] {
+            let created = create(&api, &labelled(label), true).await?;
+            assert!(!has_sidecar(&created), "{namespace}, {label:?}");
+        }
+    }
+    operator.stop().await?;
+    Ok(())
+}
+
+/// A webhook that takes the connection and never answers: `Ignore` lets the pod through, `Fail` says why not.
+#[tokio::test]
+async fn a_webhook_that_hangs_holds_a_pod_up_for_seconds_and_no_longer() -> anyhow::Result<()> {
+    let control_plane = cluster().await?;
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await?;
+    let address = listener.local_addr()?;
+    let (called, mut calls) = tokio::sync::mpsc::unbounded_channel();
+    let held = tokio::spawn(async move {
+        let mut connections = Vec::new();
+        while let Ok((connection, _)) = listener.accept().await {
+            connections.push(connection);
+            let _ = called.send(());
+        }
+    });
+    let namespace = control_plane.create_namespace("hung").await?;
+    control_plane.run_kubectl(&["label", "namespace", &namespace, INJECT]).await?;
+    let api: Api<Pod> = Api::namespaced(control_plane.new_client().await?, &namespace);
+    install_webhook(&control_plane, address, "Ignore").await?;
+    wait_for("the API server calls the webhook", LONG, || async {
+        let created = create(&api, &labelled(None), true).await?;
+        assert!(!has_sidecar(&created));
+        Ok((!calls.is_empty()).then_some(()))
+    })
+    .await?;
+    while calls.try_recv().is_ok() {}
+
+    let create_one = async || {
+        let pod = labelled(None);
+        tokio::time::timeout(LONG, create(&api, &pod, false)).await.context("it was held up for good")
+    };
+    let created = create_one().await??;
+    assert!(!has_sidecar(&created) && !calls.is_empty(), "the webhook was asked and did not answer");
+
+    install_webhook(&control_plane, address, "Fail").await?;
+    let refused = wait_for("a pod is refused", LONG, || async {
+        Ok(create_one().await?.err().map(|error| error.to_string()))
+    })
+    .await?;
+    assert!(refused.contains("namespace.inject.pointsman.dev"), "{refused}");
+    held.abort();
+    Ok(())
+}
+
 #[tokio::test]
 async fn the_pod_is_what_the_reference_shows() -> anyhow::Result<()> {
     let shared = shared().await?;

@@ -150,7 +150,10 @@ fn image() -> Vec<Value> {
         "validations": [validation(&known,
             "the image of the init container \"pointsman\" is not one that the operator injects (ConfigMap pointsman-sidecar lists them): leave the container out, and it is injected")],
     });
-    let parameter = json!({ "name": IMAGES, "namespace": ROOT_NAMESPACE, "parameterNotFoundAction": "Deny" });
+    // A missing parameter is looked at before the match conditions: with Deny, nobody in the cluster could create any pod
+    // until the operator has started for the first time. It hands out no key before the list stands.
+    let parameter =
+        json!({ "name": IMAGES, "namespace": ROOT_NAMESPACE, "parameterNotFoundAction": "Allow" });
     policy("pointsman-image", json!([rule(&["CREATE"], &["pods"])]), spec, Some(parameter))
 }
 

@@ -150,7 +150,23 @@ fn totals_are_sums_over_incarnations() {
     assert_eq!(books.accounts.reserved(&month(), "usd", "2026-11-01T00:00:00Z"), 7 + 5);
     assert_eq!(books.accounts.lambda(&Name::new("shop", "p")), Some(4.0));
     assert_eq!(books.accounts.health(&Name::new("shop", "openai")).get("gpt"), Some(&Health::RateLimited));
-    assert_eq!(books.accounts.callers(), ["pod-0", "pod-1"].into());
+    assert_eq!(*books.accounts.callers(), ["pod-0", "pod-1"].map(str::to_owned).into());
+}
+
+#[test]
+fn who_has_called_once_has_called_for_as_long_as_the_pod_lives() {
+    let mut books = Books::of(&[(0, 3)]);
+    let later: Timestamp = "2026-12-01T12:00:00Z".parse().unwrap();
+    books.accounts.forget_days(later);
+    assert!(books.accounts.callers().contains("pod-0"), "its calls are of another day");
+    // A new operator hears of those days no more; that there were calls, the sidecar says.
+    let mut anew = Accounts::default();
+    anew.merge(&instance(1), &UsageReport { seq: 9, ..UsageReport::default() });
+    assert!(anew.callers().is_empty());
+    anew.merge(&instance(1), &UsageReport { seq: 10, called: true, ..UsageReport::default() });
+    assert!(anew.callers().contains("pod-1"));
+    anew.keep_present(|uid| uid != "pod-1");
+    assert!(anew.callers().is_empty(), "the pod is gone");
 }
 
 #[test]

@@ -116,7 +116,7 @@ impl Coverage {
 
 /// Which pods have been heard of.
 struct Heard<'a> {
-    callers: BTreeSet<&'a str>,
+    callers: &'a BTreeSet<String>,
     refused: BTreeSet<(&'a str, &'a Name)>,
 }
 
