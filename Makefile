@@ -36,8 +36,8 @@ cluster-down: ## End that cluster and remove every trace of it
 images: ## Assemble the images as OCI archives, without a daemon
 	@scripts/images.sh
 
-install: ## Install the chart in the cluster of the current kubeconfig: make install IMAGE=registry/pointsman:tag
-	@IMAGE="$(IMAGE)" scripts/deploy.sh
+install: ## Install the chart in the cluster of the current kubeconfig: make install IMAGE=registry/pointsman:tag [ARGS="helm's own"]
+	@IMAGE="$(IMAGE)" scripts/deploy.sh $(ARGS)
 
 e2e: ## Run the node suite on a cluster of its own
 	@scripts/e2e.sh

@@ -25,7 +25,7 @@ main() {
 
 # Each step says by itself why it failed.
 prepare() {
-    local why
+    local why version
     why="$(scripts/cluster/able.sh)"
     if [[ -n "$why" ]]; then
         export POINTSMAN_NODE_ABSENT="$why"
@@ -42,10 +42,11 @@ prepare() {
     scripts/cluster/up.sh "$CACHE/images/test.tar" "$CACHE/images/shop.tar" >&2 || return
     export POINTSMAN_NODE_KUBERNETES POINTSMAN_NODE_HELM POINTSMAN_NODE_CONTAINERD
     export POINTSMAN_NODE_KUBECONFIG="$CACHE/clusters/$CLUSTER/kubeconfig"
-    # Often, so that tests need not wait for figures.
-    if ! KUBECONFIG="$POINTSMAN_NODE_KUBECONFIG" "$POINTSMAN_NODE_HELM/helm" install pointsman ./operator/chart \
-        --namespace pointsman-system --create-namespace --wait --timeout 180s \
-        --set operator.figuresInterval=500ms --set operator.ledgerInterval=1s >&2; then
+    # As a user would; figures come often, so that tests need not wait for them.
+    version="$(sed -n 's/^version = "\(.*\)"$/\1/p' Cargo.toml | head -1)"
+    if ! KUBECONFIG="$POINTSMAN_NODE_KUBECONFIG" make --no-print-directory install \
+        IMAGE="pointsman.dev/pointsman:$version" \
+        ARGS="--timeout 180s --set operator.figuresInterval=500ms --set operator.ledgerInterval=1s" >&2; then
         explain
         return 1
     fi

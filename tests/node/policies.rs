@@ -55,32 +55,41 @@ async fn a_policy_of_the_root_namespace_is_the_default_of_last_resort() -> anyho
     let stage = Stage::set(&node, "root-default").await?;
     stage.kubectl(&["delete", "rpol/default"]).await?;
     stage.app("app").await?;
-    let policy = format!(
-        "apiVersion: pointsman.dev/v1alpha1\nkind: RoutingPolicy\nmetadata: {{name: story-{}, namespace: {ROOT}}}\n\
-         spec: {{objective: Quality, virtualModels: [house], candidates: \
-         [{{model: gpt-5-nano, providerRefs: [{{name: cloud, namespace: {}}}]}}]}}\n",
-        std::process::id(),
-        stage.name,
-    );
-    let name = format!("rpol/story-{}", std::process::id());
     // The provider's namespace decides who may use it: the root namespace is another one.
-    stage
-        .kubectl(&[
-            "patch",
-            "llmp",
-            "cloud",
-            "--type=merge",
-            "-p",
-            r#"{"spec":{"credentialPlacement":"Sidecar","allowedNamespaces":{"from":"All"}}}"#,
-        ])
-        .await?;
-    node.apply(&policy).await?;
-    let served = wait_for("the organisation's policy answers for \"house\"", PATIENT, || async {
-        stage.ask("app", "house").await.map(Some)
-    })
-    .await;
-    node.kubectl(&["delete", &name, "-n", ROOT]).await?;
-    assert_eq!(served?, "gpt-5-nano");
+    let shared = r#"{"spec":{"credentialPlacement":"Sidecar","allowedNamespaces":{"from":"All"}}}"#;
+    stage.kubectl(&["patch", "llmp", "cloud", "--type=merge", "-p", shared]).await?;
+    // Whoever has no policy of its own would get this one: no other story may run meanwhile.
+    node.alone().await;
+    let without = stage.ask("app", "auto").await?;
+    let chosen = if without == "gpt-5" { "gpt-5-nano" } else { "gpt-5" };
+    let name = format!("story-{}", std::process::id());
+    node.apply(&format!(
+        "apiVersion: pointsman.dev/v1alpha1\nkind: RoutingPolicy\nmetadata: {{name: {name}, namespace: {ROOT}}}\n\
+         spec: {{candidates: [{{model: {chosen}, providerRefs: [{{name: cloud, namespace: {}}}]}}]}}\n",
+        stage.name,
+    ))
+    .await?;
+    let answered = async |model: &str| {
+        wait_for(&format!("{model} answers \"auto\""), PATIENT, || async {
+            Ok((stage.ask("app", "auto").await? == model).then_some(()))
+        })
+        .await
+    };
+    let stories = async {
+        answered(chosen).await?;
+        // A policy of the namespace itself comes first.
+        let own = format!(
+            "apiVersion: pointsman.dev/v1alpha1\nkind: RoutingPolicy\nmetadata: {{name: own}}\n\
+             spec: {{candidates: [{{model: {without}}}]}}\n"
+        );
+        stage.apply(&own).await?;
+        answered(&without).await?;
+        stage.kubectl(&["delete", "rpol/own"]).await?;
+        answered(chosen).await
+    };
+    let told = stories.await;
+    node.kubectl(&["delete", &format!("rpol/{name}"), "-n", ROOT]).await?;
+    told?;
     stage.books_agree().await?;
     Ok(())
 }

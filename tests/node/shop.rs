@@ -3,7 +3,7 @@
 use jiff::{SignedDuration, Timestamp};
 use pointsman_test_support::wait_for;
 
-use crate::node::{Node, PATIENT, node};
+use crate::node::{PATIENT, node};
 use crate::stage::Stage;
 
 const RESTRICTED: &str = "pod-security.kubernetes.io/enforce=restricted";
@@ -11,42 +11,40 @@ const RESTRICTED: &str = "pod-security.kubernetes.io/enforce=restricted";
 #[tokio::test(flavor = "multi_thread")]
 async fn the_shop_is_answered_and_an_edit_of_its_policy_restarts_nothing() -> anyhow::Result<()> {
     let node = node!();
-    let _gone = Gone(&node);
+    let shop = Stage::of(&node, "shop");
     node.kubectl(&["create", "namespace", "shop"]).await?;
     node.kubectl(&["label", "ns", "shop", "pointsman.dev/inject=enabled", RESTRICTED]).await?;
     node.kubectl(&["apply", "-k", "examples/shop"]).await?;
-    node.kubectl(&["-n", "shop", "rollout", "status", "deployment/assistant", "--timeout=180s"]).await?;
+    shop.kubectl(&["rollout", "status", "deployment/assistant", "--timeout=180s"]).await?;
 
-    let pods = node.kubectl(&["-n", "shop", "get", "pods", "-l", "app=assistant"]).await?;
+    let pods = shop.kubectl(&["get", "pods", "-l", "app=assistant"]).await?;
     let ready = pods.lines().filter(|line| line.contains("2/2") && line.contains("Running")).count();
     assert_eq!(ready, 2, "application and sidecar of both pods are ready:\n{pods}");
 
     // The application's container has neither a key nor an address of a provider, and is answered.
     wait_for("calls are answered", PATIENT, || async {
-        Ok(answered_by(&node, "shop").await?.is_some().then_some(()))
+        Ok(answered_by(&shop).await?.is_some().then_some(()))
     })
     .await?;
-    let written = node.kubectl(&["-n", "shop", "get", "pods", "-l", "app=assistant", "-o", "yaml"]).await?;
+    let written = shop.kubectl(&["get", "pods", "-l", "app=assistant", "-o", "yaml"]).await?;
     assert!(!written.contains("sk-not-a-real-key"));
 
     // What kubectl shows is what happened.
     wait_for("the columns tell", PATIENT, || async {
-        let policy = node.kubectl(&["-n", "shop", "get", "rpol"]).await?;
-        let budget = node.kubectl(&["-n", "shop", "get", "bgt"]).await?;
+        let policy = shop.kubectl(&["get", "rpol"]).await?;
+        let budget = shop.kubectl(&["get", "bgt"]).await?;
         let told = ["Serving", "2/2", "100%"].iter().all(|word| policy.contains(word));
         anyhow::ensure!(told && budget.contains("$5/Day"), "{policy}{budget}");
-        let today = node.value("shop", "rpol/default", "{.status.summary.today}").await?;
-        let spent = node.value("shop", "bgt/shop", "{.status.summary.spent}").await?;
+        let today = shop.value("rpol/default", "{.status.summary.today}").await?;
+        let spent = shop.value("bgt/shop", "{.status.summary.spent}").await?;
         let is_money = |told: &str| told.starts_with('$') && told != "$0.00";
         Ok((is_money(&today) && is_money(&spent)).then(|| eprintln!("{policy}{budget}")))
     })
     .await?;
 
     // The edit is obeyed by the very same processes.
-    let before = identities(&node).await?;
-    node.kubectl(&[
-        "-n",
-        "shop",
+    let before = identities(&shop).await?;
+    shop.kubectl(&[
         "patch",
         "rpol",
         "default",
@@ -57,17 +55,20 @@ async fn the_shop_is_answered_and_an_edit_of_its_policy_restarts_nothing() -> an
     .await?;
     let edited = Timestamp::now();
     wait_for("one model answers each of the six prompts", PATIENT, || async {
-        let log = node
-            .kubectl(&["-n", "shop", "logs", "deployment/assistant", "-c", "assistant", "--tail=6"])
-            .await?;
+        let log = shop.kubectl(&["logs", "deployment/assistant", "-c", "assistant", "--tail=6"]).await?;
         let by: Vec<&str> = log.lines().filter_map(|line| line.split_whitespace().nth(1)).collect();
         anyhow::ensure!(by == ["gpt-5"; 6], "{log}");
         Ok(Some(()))
     })
     .await?;
-    assert_eq!(identities(&node).await?, before, "no pod and no container was started anew");
-    let late = last_answer_by_another(&node, "gpt-5", edited).await?;
+    assert_eq!(identities(&shop).await?, before, "no pod and no container was started anew");
+    let late = last_answer_by_another(&shop, "gpt-5", edited).await?;
     eprintln!("the last answer of another model came {:.1} s after the edit", late.as_secs_f64());
+
+    // Once nobody calls any more, the columns are to the nano-dollar what the provider billed.
+    shop.kubectl(&["scale", "deployment/assistant", "--replicas=0"]).await?;
+    shop.kubectl(&["wait", "--for=delete", "pod", "-l", "app=assistant", "--timeout=180s"]).await?;
+    shop.books_agree().await?;
     Ok(())
 }
 
@@ -105,24 +106,21 @@ async fn one_provider_of_four_lines_its_secret_and_the_label_are_enough_for_auto
 }
 
 /// The model of the application's last answered call.
-async fn answered_by(node: &Node, namespace: &str) -> anyhow::Result<Option<String>> {
-    let log = node
-        .kubectl(&["-n", namespace, "logs", "deployment/assistant", "-c", "assistant", "--tail=1"])
-        .await?;
+async fn answered_by(shop: &Stage<'_>) -> anyhow::Result<Option<String>> {
+    let log = shop.kubectl(&["logs", "deployment/assistant", "-c", "assistant", "--tail=1"]).await?;
     let model = log.split_whitespace().nth(1).unwrap_or_default();
     Ok(model.starts_with("gpt-").then(|| model.to_owned()))
 }
 
 /// How long after the edit another model's last answer was written, over both pods; nothing where none was.
 async fn last_answer_by_another(
-    node: &Node,
+    shop: &Stage<'_>,
     model: &str,
     edited: Timestamp,
 ) -> anyhow::Result<SignedDuration> {
     let since = format!("--since-time={edited}");
-    let assistants =
-        ["-n", "shop", "logs", "-l", "app=assistant", "-c", "assistant", "--timestamps", "--tail=-1"];
-    let log = node.kubectl(&[&assistants[..], &[&since]].concat()).await?;
+    let assistants = ["logs", "-l", "app=assistant", "-c", "assistant", "--timestamps", "--tail=-1"];
+    let log = shop.kubectl(&[&assistants[..], &[&since]].concat()).await?;
     let other = log.lines().filter_map(|line| {
         let mut words = line.split_whitespace();
         let at: Timestamp = words.next()?.parse().ok()?;
@@ -132,18 +130,8 @@ async fn last_answer_by_another(
 }
 
 /// Which pods and processes there are.
-async fn identities(node: &Node) -> anyhow::Result<String> {
+async fn identities(shop: &Stage<'_>) -> anyhow::Result<String> {
     let path = "{range .items[*]}{.metadata.uid} {.status.containerStatuses[*].containerID} {.status.initContainerStatuses[*].containerID}{\"\\n\"}{end}";
     let output = format!("jsonpath={path}");
-    node.kubectl(&["-n", "shop", "get", "pods", "-l", "app=assistant", "-o", &output]).await
-}
-
-/// Removes the shop, also after a failure.
-struct Gone<'a>(&'a Node);
-
-impl Drop for Gone<'_> {
-    fn drop(&mut self) {
-        let delete = self.0.kubectl_command(&["delete", "namespace", "shop", "--wait=false"]);
-        let _ = delete.into_std().output();
-    }
+    shop.kubectl(&["get", "pods", "-l", "app=assistant", "-o", &output]).await
 }

@@ -40,6 +40,11 @@ impl<'a> Stage<'a> {
         Ok(stage)
     }
 
+    /// A namespace that somebody else fills.
+    pub(crate) fn of(node: &'a Node, name: &str) -> Self {
+        Self { node, name: name.to_owned() }
+    }
+
     /// A labelled namespace with nothing in it, which takes restricted pods only.
     pub(crate) async fn empty(node: &'a Node, story: &str) -> anyhow::Result<Self> {
         let name = format!("{story}-{}", std::process::id());
@@ -48,7 +53,7 @@ impl<'a> Stage<'a> {
              pod-security.kubernetes.io/enforce: restricted}}}}\n"
         ))
         .await?;
-        let stage = Self { node, name };
+        let stage = Self::of(node, &name);
         wait_for("the namespace has its service account", PATIENT, || async {
             stage.kubectl(&["get", "serviceaccount/default", "-o", "name"]).await.map(Some)
         })
@@ -133,8 +138,13 @@ urllib.request.urlopen(request).read()";
 
     /// Waits until the Budget's status says what the provider's own books say, to the nano-dollar.
     pub(crate) async fn books_agree(&self) -> anyhow::Result<u64> {
+        self.books_agree_with(self).await
+    }
+
+    /// The same with the books of a provider of another namespace, whom nobody else calls.
+    pub(crate) async fn books_agree_with(&self, owner: &Stage<'_>) -> anyhow::Result<u64> {
         wait_for("the budget's status equals the provider's books", PATIENT, || async {
-            let billed = self.billed().await?;
+            let billed = owner.billed().await?;
             let spent = self.value("bgt/shop", "{.status.limits[0].spent}").await?;
             let spent = Nano::parse_usd(spent.trim_start_matches('$')).context("an amount")?.0;
             anyhow::ensure!(spent == billed, "the budget says {spent}, the provider billed {billed}");
