@@ -38,6 +38,8 @@ struct Planned {
     rate: Rate,
     /// The limits that pace the policy.
     limits: Vec<LimitKey>,
+    /// What the policy's own target per window leaves for a call.
+    own: Option<Nano>,
     plan: Option<PolicyPlan>,
 }
 
@@ -66,6 +68,12 @@ impl Plans {
         }
         policies.iter().filter_map(|name| plans.get(name)?.plan.clone()).collect()
     }
+
+    /// What the target per window of each policy that has one leaves for a call, as of the last plan.
+    pub(crate) fn allowances(&self) -> BTreeMap<Name, Nano> {
+        let plans = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        plans.iter().filter_map(|(name, planned)| Some((name.clone(), planned.own?))).collect()
+    }
 }
 
 /// The world as a pod's sidecar sees it.
@@ -86,8 +94,8 @@ fn renew(plans: &mut BTreeMap<Name, Planned>, known: &Known<'_>, snapshot: &Snap
     let elapsed = before.map_or(Duration::ZERO, |planned| known.now.duration_since(planned.at));
     rate.observe(known.accounts.chosen(&policy.name), elapsed);
     let limits = policy.paced_by.iter().map(|&i| snapshot.limits[i].key.clone()).collect();
-    plans.insert(policy.name.clone(), Planned { at: known.now, rate, limits, plan: None });
     let own = own_window(known, policy, &rate);
+    plans.insert(policy.name.clone(), Planned { at: known.now, rate, limits, own, plan: None });
     let tightest = policy.paced_by.iter().map(|&i| limit(plans, known, snapshot, i)).min();
     let plan = own.into_iter().chain(tightest).min().map(|paced| plan(known, policy, paced));
     if let Some(planned) = plans.get_mut(&policy.name) {

@@ -87,7 +87,8 @@ impl Writer {
             let pods: Vec<_> = published.pods.values().map(|record| record.facts.clone()).collect();
             let now = shared.now();
             let scene =
-                Scene::new(&published.compiled, &pods, &books.links, &books.accounts, &books.ledger, now);
+                Scene::new(&published.compiled, &pods, &books.links, &books.accounts, &books.ledger, now)
+                    .with_allowances(shared.plans.allowances());
             plan(&scene, &published.compiled, stores, &self.memory)
         };
         let spent = started.elapsed();

@@ -26,6 +26,7 @@ use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 use pointsman_config::entry::Name;
+use pointsman_config::money::Nano;
 
 use crate::accounts::{Accounts, CallKey, Calls, Ledger, day};
 use crate::compile::CompiledWorld;
@@ -42,6 +43,8 @@ pub struct Scene<'a> {
     ledger: &'a Ledger,
     coverage: Coverage,
     today: BTreeMap<CallKey, Calls>,
+    /// What the target per window of each policy that has one leaves for a call.
+    allowances: BTreeMap<Name, Nano>,
     now: Timestamp,
 }
 
@@ -56,7 +59,13 @@ impl<'a> Scene<'a> {
         now: Timestamp,
     ) -> Self {
         let coverage = Coverage::of(compiled, pods, links, accounts);
-        Self { compiled, accounts, ledger, coverage, today: accounts.of_day(&day(now)), now }
+        let today = accounts.of_day(&day(now));
+        Self { compiled, accounts, ledger, coverage, today, allowances: BTreeMap::new(), now }
+    }
+
+    /// With what is left for a call of policies that have a target per window.
+    pub fn with_allowances(self, allowances: BTreeMap<Name, Nano>) -> Self {
+        Self { allowances, ..self }
     }
 
     /// Today's calls of a provider.

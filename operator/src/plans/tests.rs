@@ -87,6 +87,7 @@ fn pods_of_one_policy_share_what_is_left_of_its_window_and_one_price() {
     // 240 USD are left for 11 hours of four calls a second, nearly: the first second counts as one call.
     let expected = 240e9 / (4.0 * 11.0 * 3_600.0);
     assert!((plan.target_nano as f64 / expected - 1.0).abs() < 0.01, "{plan:?} {expected}");
+    assert_eq!(cluster.plans.allowances()[&Name::new("shop", "p")].0, plan.target_nano);
     // That is between the two models, so the price is the slope between them.
     let slope = (0.8 - 0.6) / (0.01 - 0.001);
     assert!((plan.lambda / slope - 1.0).abs() < 1e-6, "{plan:?} {slope}");
@@ -122,6 +123,7 @@ fn a_budget_paces_the_policies_that_it_counts() {
     // 240 of 400 USD are left.
     let share = after.target_nano as f64 / fresh.target_nano as f64;
     assert!((share - 0.6).abs() < 1e-3, "{fresh:?} {after:?}");
+    assert!(cluster.plans.allowances().is_empty(), "the policy has no target of its own");
 }
 
 #[test]

@@ -45,7 +45,8 @@ impl Scene<'_> {
         let refusals = holders.map_or(&[][..], |holders| &holders.refusals);
         let mut verdicts = vec![accepted, resolved, programmed, ready];
         verdicts.extend([conflicted(outcome, pods), nacked(refusals), restart_required(pods)]);
-        verdicts.extend(target::too_low(&outcome.entry, &self.accounts.sample(name)));
+        let allowance = self.allowances.get(name).copied();
+        verdicts.extend(target::too_low(&outcome.entry, &self.accounts.sample(name), allowance));
         Some(RoutingPolicyStatus {
             observed_generation: Some(outcome.entry.generation),
             conditions: dated(verdicts, before, outcome.entry.generation, self.now),

@@ -20,6 +20,7 @@ struct Stage {
     links: Links,
     accounts: Accounts,
     ledger: Ledger,
+    allowances: BTreeMap<Name, Nano>,
     now: Timestamp,
 }
 
@@ -39,6 +40,7 @@ impl Stage {
             links: Links::default(),
             accounts: Accounts::default(),
             ledger: Ledger::default(),
+            allowances: BTreeMap::new(),
             now: "2026-11-16T12:00:00Z".parse().unwrap(),
         }
     }
@@ -114,7 +116,8 @@ impl Stage {
 
     fn see<T>(&self, look: impl FnOnce(&Scene<'_>) -> T) -> T {
         let compiled = compile(&self.world);
-        look(&Scene::new(&compiled, &self.pods, &self.links, &self.accounts, &self.ledger, self.now))
+        let scene = Scene::new(&compiled, &self.pods, &self.links, &self.accounts, &self.ledger, self.now);
+        look(&scene.with_allowances(self.allowances.clone()))
     }
 
     fn policy_status(&self, name: &str, previous: Option<&RoutingPolicyStatus>) -> RoutingPolicyStatus {
@@ -201,6 +204,29 @@ fn a_target_below_what_the_cheapest_cost_is_told_with_the_remedy() {
 
     let fine =
         told(&stage.policy("default", 2, target("0.41")).policy_status("default", None), "TargetTooLow");
+    assert!(fine.starts_with("False WithinReach:"), "{fine}");
+}
+
+#[test]
+fn a_window_that_leaves_less_than_the_cheapest_costs_is_told_too() {
+    let target = json!({"type": "Window", "window": {"amount": "10 USD", "per": "Day"}});
+    let strategy = json!({"strategy": {"optimizer": "ShadowPrice", "spendTarget": target}});
+    let mut stage = Stage::new().policy("default", 1, strategy);
+    let instance = Instance { pod_uid: "a".to_owned(), incarnation: "1".to_owned() };
+    stage.accounts.merge(&instance, &choices());
+    let unplanned = stage.policy_status("default", None);
+    assert!(!unplanned.conditions.iter().any(|condition| condition.type_ == "TargetTooLow"));
+
+    // Nano-USD for a call, of which the cheapest costs 400,000.
+    stage.allowances.insert(Name::new("shop", "default"), Nano(399_000));
+    let low = told(&stage.policy_status("default", None), "TargetTooLow");
+    assert!(low.starts_with("True BelowCheapest: 1000 calls cost at least $0.40,"), "{low}");
+    assert!(
+        low.contains("at the present rate of calls spec.strategy.spendTarget leaves $0.399 for them"),
+        "{low}"
+    );
+    stage.allowances.insert(Name::new("shop", "default"), Nano(401_000));
+    let fine = told(&stage.policy_status("default", None), "TargetTooLow");
     assert!(fine.starts_with("False WithinReach:"), "{fine}");
 }
 
