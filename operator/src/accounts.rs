@@ -53,6 +53,8 @@ pub struct Calls {
     pub requests: u64,
     /// Of them, those whose model was chosen.
     pub routed: u64,
+    /// Of them, those whose caller named the model.
+    pub named: u64,
     /// Attempts that failed.
     pub failures: u64,
     /// Answered calls that were picked for another target.
@@ -74,10 +76,11 @@ pub struct Calls {
 }
 
 impl Calls {
-    fn counters_with<'a>(&'a mut self, other: &Self) -> [(&'a mut u64, u64); 10] {
+    fn counters_with<'a>(&'a mut self, other: &Self) -> [(&'a mut u64, u64); 11] {
         [
             (&mut self.requests, other.requests),
             (&mut self.routed, other.routed),
+            (&mut self.named, other.named),
             (&mut self.failures, other.failures),
             (&mut self.fallbacks, other.fallbacks),
             (&mut self.cost, other.cost),
@@ -107,6 +110,7 @@ impl From<&CallCounts> for Calls {
         Self {
             requests: counts.requests,
             routed: counts.routed,
+            named: counts.named,
             failures: counts.failures,
             fallbacks: counts.fallbacks,
             cost: counts.cost_nano,
@@ -246,6 +250,18 @@ impl Accounts {
         // No window of a spend target is longer than a month.
         let long_ago = (now - std::time::Duration::from_secs(32 * 86_400)).to_string();
         self.windows.retain(|_, (id, _)| *id >= long_ago);
+    }
+
+    /// The model that callers of a policy named most, today and yesterday; the first by name among equals.
+    pub fn most_named(&self, policy: &Name) -> Option<&str> {
+        let mut counts: BTreeMap<&str, u64> = BTreeMap::new();
+        for ((_, key), calls) in
+            self.calls.iter().filter(|((_, key), calls)| key.policy == *policy && calls.named > 0)
+        {
+            let count = counts.entry(&key.model).or_default();
+            *count = count.saturating_add(calls.named);
+        }
+        counts.into_iter().rev().max_by_key(|(_, count)| *count).map(|(model, _)| model)
     }
 
     /// The sums of one day over all instances.

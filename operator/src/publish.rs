@@ -31,10 +31,12 @@ pub(crate) async fn run(gatherer: Gatherer, shared: Arc<Shared>, quiet: Duration
     }
 }
 
-/// What compiling depends on. Status is no part of it, so that writing status compiles nothing.
+/// What compiling depends on. Status is no part of it, so that writing status compiles nothing; but for what callers of a
+/// policy name most, which hardly ever changes.
 #[derive(PartialEq)]
 struct Input {
     versions: Vec<(String, i64)>,
+    most_named: Vec<(String, Option<String>)>,
     rest: World,
 }
 
@@ -49,6 +51,12 @@ impl Input {
         world.tests.iter().for_each(|object| note(&object.metadata));
         world.budgets.iter().for_each(|object| note(&object.metadata));
         versions.sort_unstable();
+        let named = world.policies.iter().map(|policy| {
+            let named = policy.status.as_ref().and_then(|status| status.most_named.clone());
+            (policy.metadata.uid.clone().unwrap_or_default(), named)
+        });
+        let mut most_named: Vec<_> = named.collect();
+        most_named.sort_unstable();
         let rest = World {
             providers: Vec::new(),
             policies: Vec::new(),
@@ -56,7 +64,7 @@ impl Input {
             budgets: Vec::new(),
             ..world.clone()
         };
-        Self { versions, rest }
+        Self { versions, most_named, rest }
     }
 }
 

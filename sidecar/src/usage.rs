@@ -40,6 +40,7 @@ impl std::fmt::Display for Day {
 pub(crate) struct Tally {
     pub(crate) requests: AtomicU64,
     pub(crate) routed: AtomicU64,
+    pub(crate) named: AtomicU64,
     pub(crate) failures: AtomicU64,
     pub(crate) fallbacks: AtomicU64,
     input: AtomicU64,
@@ -59,6 +60,7 @@ pub(crate) struct Tally {
 pub(crate) struct Counted {
     pub(crate) requests: u64,
     pub(crate) routed: u64,
+    pub(crate) named: u64,
     pub(crate) failures: u64,
     pub(crate) fallbacks: u64,
     pub(crate) input: u64,
@@ -126,6 +128,7 @@ impl Tally {
         Counted {
             requests: value(&self.requests),
             routed: value(&self.routed),
+            named: value(&self.named),
             failures: value(&self.failures),
             fallbacks: value(&self.fallbacks),
             input: value(&self.input),
@@ -144,8 +147,8 @@ impl Tally {
     fn clear(&self) {
         let Self { requests, routed, failures, fallbacks, input, output, cost, uncertain, latency, .. } =
             self;
-        let Self { compared, baseline, chosen, baseline_quality, chosen_quality, .. } = self;
-        [requests, routed, failures, fallbacks, input, output, cost, uncertain]
+        let Self { named, compared, baseline, chosen, baseline_quality, chosen_quality, .. } = self;
+        [requests, routed, named, failures, fallbacks, input, output, cost, uncertain]
             .into_iter()
             .chain(latency)
             .chain([compared, baseline, chosen, baseline_quality, chosen_quality])
@@ -157,6 +160,7 @@ impl Counted {
     fn add(&mut self, other: &Self) {
         self.requests += other.requests;
         self.routed += other.routed;
+        self.named += other.named;
         self.failures += other.failures;
         self.fallbacks += other.fallbacks;
         self.input += other.input;

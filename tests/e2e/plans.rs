@@ -7,11 +7,11 @@ use crate::cluster::Cluster;
 use crate::{LARGE, LARGE_PRICE, SMALL, provider};
 
 /// By itself a pod that calls twenty times a second may spend more than the dear model's price on each call of a month.
-const TARGET: &str = "100000 USD";
-/// At ten dollars per million tokens, the whole target in one answer.
-const RUINOUS: u64 = 10_000_000_000;
+const AMOUNT: &str = "100000 USD";
+/// At ten dollars per million tokens, nearly all of it in one answer.
+const RUINOUS: u64 = 9_999_000_000;
 
-fn manifests(provider_url: &str, namespace: &str) -> String {
+fn manifests(provider_url: &str, namespace: &str, target: &str, budget: &str) -> String {
     let provider = provider(provider_url, namespace);
     format!(
         "\
@@ -24,16 +24,34 @@ spec:
   scorer: {{kind: Prior}}
   strategy:
     optimizer: ShadowPrice
-    spendTarget: {{type: Window, window: {{amount: {TARGET}, per: Month}}}}
-"
+{target}{budget}"
     )
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_pod_turns_to_the_cheap_model_when_another_has_spent_the_window() -> anyhow::Result<()> {
+    let target = format!("    spendTarget: {{type: Window, window: {{amount: {AMOUNT}, per: Month}}}}\n");
+    one_pays_for_the_other(&target, |_| String::new()).await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn and_when_another_has_spent_the_budget() -> anyhow::Result<()> {
+    let budget = |namespace: &str| {
+        format!(
+            "---\napiVersion: pointsman.dev/v1alpha1\nkind: Budget\nmetadata: {{name: month, namespace: {namespace}}}\n\
+             spec: {{limits: [{{name: month, amount: {AMOUNT}, window: Month}}]}}\n"
+        )
+    };
+    one_pays_for_the_other("", budget).await
+}
+
+async fn one_pays_for_the_other(target: &str, budget: impl Fn(&str) -> String) -> anyhow::Result<()> {
     let mut cluster = Cluster::start().await?;
     let namespace = cluster.namespace("shop").await?;
-    cluster.api.apply_yaml(&manifests(&cluster.provider.url(), &namespace)).await?;
+    cluster
+        .api
+        .apply_yaml(&manifests(&cluster.provider.url(), &namespace, target, &budget(&namespace)))
+        .await?;
     let spender = cluster.sidecar(&namespace, "spender").await?;
     let bystander = cluster.sidecar(&namespace, "bystander").await?;
     for sidecar in [&spender, &bystander] {

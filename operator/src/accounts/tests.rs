@@ -154,6 +154,30 @@ fn totals_are_sums_over_incarnations() {
 }
 
 #[test]
+fn what_callers_name_most_is_counted_over_pods_and_providers() {
+    let mut accounts = Accounts::default();
+    let calls = |model: &str, provider: &str, named| CallCounts {
+        policy: "shop/p".to_owned(),
+        provider: provider.to_owned(),
+        model: model.to_owned(),
+        day: "2026-11-21".to_owned(),
+        requests: 100,
+        named,
+        ..CallCounts::default()
+    };
+    let policy = Name::new("shop", "p");
+    for (pod, rows, expected) in [
+        (0, vec![calls("small", "shop/a", 5), calls("auto-only", "shop/a", 0)], Some("small")),
+        (1, vec![calls("large", "shop/a", 3), calls("large", "shop/b", 2)], Some("large")),
+        (2, vec![calls("small", "shop/a", 1)], Some("small")),
+    ] {
+        accounts.merge(&instance(pod), &UsageReport { seq: 1, calls: rows, ..UsageReport::default() });
+        assert_eq!(accounts.most_named(&policy), expected, "after pod {pod}");
+    }
+    assert_eq!(accounts.most_named(&Name::new("bank", "p")), None);
+}
+
+#[test]
 fn who_has_called_once_has_called_for_as_long_as_the_pod_lives() {
     let mut books = Books::of(&[(0, 3)]);
     let later: Timestamp = "2026-12-01T12:00:00Z".parse().unwrap();

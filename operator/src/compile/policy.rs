@@ -68,6 +68,7 @@ pub(super) fn compile(world: &World, providers: &Providers, policy: &RoutingPoli
         labels: world.namespaces.get(&name.namespace).unwrap_or(&nowhere),
     };
     let resolved = candidates::resolve(&reach, &spec.candidates, &mut problems);
+    let baseline = baseline(policy);
     let facts = PolicyFacts {
         selector: spec.target_selector.clone(),
         priority: spec.priority,
@@ -76,7 +77,7 @@ pub(super) fn compile(world: &World, providers: &Providers, policy: &RoutingPoli
         in_reach: in_reach(providers, &name, &resolved),
         objective: spec.objective.as_str(),
         mode: spec.mode,
-        baseline: spec.baseline.clone().or_else(|| spec.default_model.clone()),
+        baseline: baseline.clone().or_else(|| spec.default_model.clone()),
     };
     let rules = rules::compile(&reach, spec, &resolved, &mut problems);
     let strategy = strategy::compile(spec.strategy.as_ref(), &mut problems);
@@ -92,7 +93,7 @@ pub(super) fn compile(world: &World, providers: &Providers, policy: &RoutingPoli
             tiers,
             requires: spec.requires.as_ref().map(requirement::requirement).unwrap_or_default(),
             default_model: spec.default_model.clone().filter(is_resolved),
-            baseline: spec.baseline.clone().filter(is_resolved),
+            baseline: baseline.clone().filter(is_resolved),
             caller_overrides: spec.caller_overrides.iter().copied().map(caller_override).collect(),
             requested_model: requested_model(spec.requested_model),
             model_aliases: aliases(spec).filter(|alias| is_resolved(&alias.model)).collect(),
@@ -109,6 +110,17 @@ pub(super) fn compile(world: &World, providers: &Providers, policy: &RoutingPoli
         })
     });
     outcome(Kind::Policy, policy, compiled, problems, facts)
+}
+
+/// What savings are measured against, but for the default model: what the spec says, or where it says nothing and the
+/// models are ours to choose, the candidate that callers named most before.
+fn baseline(policy: &RoutingPolicy) -> Option<String> {
+    let spec = &policy.spec;
+    if spec.baseline.is_some() || spec.default_model.is_some() || spec.mode != api::Mode::Route {
+        return spec.baseline.clone();
+    }
+    let named = policy.status.as_ref()?.most_named.clone()?;
+    spec.candidates.iter().any(|candidate| candidate.model == named).then_some(named)
 }
 
 fn aliases(spec: &RoutingPolicySpec) -> impl Iterator<Item = ModelAlias> + '_ {

@@ -55,10 +55,22 @@ impl Scene<'_> {
             mode: outcome.is_valid().then_some(ModeStatus { effective: outcome.facts.mode }),
             shadow_price: lambda.map(shadow_price),
             scorer: scorer::scorer(&self.accounts.scorers(name)),
+            most_named: most_named(outcome, self.accounts.most_named(name), previous),
             savings: savings::savings(&outcome.facts, &sum(calls.values())),
             models: rows(&calls),
         })
     }
+}
+
+/// The candidate that callers name most; what was known stays while nobody names any.
+fn most_named(
+    outcome: &Outcome<PolicyFacts>,
+    now: Option<&str>,
+    previous: Option<&RoutingPolicyStatus>,
+) -> Option<String> {
+    let before = || previous.and_then(|status| status.most_named.as_deref());
+    let is_candidate = |model: &&str| outcome.facts.candidates.iter().any(|candidate| candidate == model);
+    now.filter(is_candidate).or_else(|| before().filter(is_candidate)).map(str::to_owned)
 }
 
 fn summary(

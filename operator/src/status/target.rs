@@ -13,7 +13,8 @@ pub(super) fn too_low(entry: &Entry, sample: &[&Vec<Offer>], allowance: Option<N
     let State::Valid(Compiled::Policy(policy)) = &entry.state else { return None };
     let strategy = &policy.strategy;
     let least = cheapest(sample)? * 1000.0;
-    let window = strategy.spend_per_window.as_ref().and(allowance).map(|nano| Nano(nano.0.saturating_mul(1000)));
+    let window =
+        strategy.spend_per_window.as_ref().and(allowance).map(|nano| Nano(nano.0.saturating_mul(1000)));
     let (thousand, is_window) = match (strategy.spend_per_thousand_calls, window) {
         (Some(thousand), window) if window.is_none_or(|window| thousand <= window) => (thousand, false),
         (_, Some(window)) => (window, true),

@@ -91,7 +91,7 @@ fn calls(live: &Live) -> Vec<CallCounts> {
 fn call(policy: &Name, target: &TargetKey, day: Day, counted: Counted) -> CallCounts {
     let Counted { requests, routed, failures, fallbacks, input, output, cost, uncertain, latency, .. } =
         counted;
-    let Counted { compared, baseline, chosen, baseline_quality, chosen_quality, .. } = counted;
+    let Counted { named, compared, baseline, chosen, baseline_quality, chosen_quality, .. } = counted;
     CallCounts {
         policy: policy.to_string(),
         provider: target.provider.to_string(),
@@ -111,6 +111,7 @@ fn call(policy: &Name, target: &TargetKey, day: Day, counted: Counted) -> CallCo
         chosen_nano: chosen,
         baseline_quality_micro: baseline_quality,
         chosen_quality_micro: chosen_quality,
+        named,
     }
 }
 

@@ -317,6 +317,8 @@ impl Call {
             }
             if first != served {
                 Tally::add(&tally.fallbacks);
+            } else if *reason == PickReason::Requested {
+                Tally::add(&tally.named);
             }
         }
         if let Some(comparison) = self.compared(served) {

@@ -41,6 +41,12 @@ pub struct RoutingPolicyStatus {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub scorer: Option<ScorerStatus>,
 
+    /// The candidate that callers named most, today and yesterday or the last time that they named any: what savings are
+    /// measured against where the spec has neither baseline nor defaultModel.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 253))]
+    pub most_named: Option<String>,
+
     /// What the choice saved today, or would have saved. Absent until a call was compared with the baseline.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub savings: Option<SavingsStatus>,

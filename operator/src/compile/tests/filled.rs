@@ -224,3 +224,28 @@ spec:
     let Action::Require { requirement } = &policy.rules[1].action else { panic!("{policy:?}") };
     assert_eq!(requirement.data_policy.training, Some(Training::Never));
 }
+
+#[test]
+fn the_baseline_is_what_the_spec_says_or_what_callers_named_most() {
+    let of = |spec: &str| {
+        let own = policy("p", "shop", &["a", "b"], spec);
+        let compiled = compile(&world(&format!(
+            "{}{own}status: {{mostNamed: b}}\n",
+            provider("sim", "shop", &["a", "b"], "")
+        )));
+        let outcome = compiled.policies.into_values().next().unwrap();
+        (policy_config(&outcome.entry).baseline.clone(), outcome.facts.baseline)
+    };
+    let some = |model: &str| Some(model.to_owned());
+    for (spec, obeyed, told) in [
+        ("", some("b"), some("b")),
+        ("  baseline: a\n", some("a"), some("a")),
+        // The sidecar takes the default model by itself.
+        ("  defaultModel: a\n", None, some("a")),
+        // Each call is compared with what it asked for.
+        ("  mode: Observe\n", None, None),
+        ("  mode: Disabled\n", None, None),
+    ] {
+        assert_eq!(of(spec), (obeyed, told), "{spec}");
+    }
+}
