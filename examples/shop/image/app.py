@@ -2,8 +2,7 @@
 
 import os
 import signal
-import sys
-import time
+import threading
 
 from openai import OpenAI, OpenAIError
 
@@ -18,11 +17,13 @@ PROMPTS = [
 
 
 def main() -> None:
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+    # What was asked is paid for: the last answer is waited for.
+    ending = threading.Event()
+    signal.signal(signal.SIGTERM, lambda *_: ending.set())
     client = OpenAI()
     pause = float(os.environ.get("PAUSE", "0.5"))
     number = 0
-    while True:
+    while not ending.is_set():
         prompt = PROMPTS[number % len(PROMPTS)]
         number += 1
         try:
@@ -32,7 +33,7 @@ def main() -> None:
             print(f"{number:5} {answer.model:12} {answer.usage.completion_tokens:4} tokens  {prompt[:60]}")
         except OpenAIError as error:
             print(f"{number:5} failed       {error}")
-        time.sleep(pause)
+        ending.wait(pause)
 
 
 if __name__ == "__main__":
