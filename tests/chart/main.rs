@@ -153,6 +153,14 @@ fn cert_manager_fills_the_secret_that_the_operator_reads() -> anyhow::Result<()>
 }
 
 #[test]
+fn the_api_servers_port_is_yours_to_name() -> anyhow::Result<()> {
+    let rendered = objects(&template(NAMESPACE, &["networkPolicy.apiServerPorts={16443}"])?)?;
+    let policy = rendered.iter().find(|o| o["kind"] == "NetworkPolicy").context("there is a policy")?;
+    assert_eq!(policy["spec"]["egress"][1]["ports"], serde_json::json!([{"port": 16443, "protocol": "TCP"}]));
+    Ok(())
+}
+
+#[test]
 fn wrong_values_are_refused_by_name() -> anyhow::Result<()> {
     for (value, said) in [
         ("replica=2", "replica"),
@@ -161,6 +169,7 @@ fn wrong_values_are_refused_by_name() -> anyhow::Result<()> {
         ("image.digest=latest", "digest"),
         ("operator.figuresInterval=often", "figuresInterval"),
         ("sidecar.limits.gpu=1", "gpu"),
+        ("networkPolicy.apiServerPorts={https}", "apiServerPorts"),
         ("certManager.enabled=true,certificateSecret=mine", "certificateSecret"),
     ] {
         let refused = format!("{:#}", template(NAMESPACE, &[value]).unwrap_err());
