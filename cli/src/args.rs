@@ -82,6 +82,7 @@ const TRAIN_EXAMPLES: &str = "Example:
 A line of --data is one prompt and what each model made of it; the lists run parallel to the models of its source:
   {\"prompt_id\": \"1\", \"source\": \"support\", \"task\": \"refund\", \"prompt\": \"…\", \"in_tokens\": 48,
    \"score\": [1, 0.5, null], \"out_tokens\": [120, 80, null], \"cost\": [0.0021, 0.0003, null]}
+Tasks are kinds; \"set:kind\" says which set of questions a prompt is from, and large sets are fitted apart.
 --models names them and their prices (USD per million tokens):
   {\"sources\": {\"support\": {\"models\": [\"gpt-4o\", \"gpt-4o-mini\", \"mine\"]}},
    \"prices\": {\"gpt-4o\": {\"in\": 2.5, \"out\": 10}, …}}

@@ -19,4 +19,5 @@ mod program;
 mod reload;
 mod routing_models;
 mod stop;
+mod tiers;
 mod world;

@@ -15,7 +15,7 @@ use crate::solve::{Rows, Table};
 /// A kind is learned from so many prompts.
 const LEAST: usize = 30;
 /// So many kinds at most, the most frequent ones.
-const AT_MOST: usize = 24;
+const AT_MOST: usize = 20;
 /// A kind's mean counts as if so many ordinary prompts had been seen with it.
 const SHRINK: f64 = 10.0;
 /// The penalty under which kinds are told apart: labels are no luck, so a light one.
