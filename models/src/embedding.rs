@@ -7,10 +7,10 @@
 //! ```
 //!
 //! Every source of outcomes that it was trained on, or large set of questions within one, has latents of its own, because
-//! each was judged in its own way. A gate,
-//! itself a latent, says how much a text is like the prompts of a source; what the sources say of a model is mixed by
-//! their gates. Further latents say which kind of task a text is, as the source labelled it: what a model makes of the
-//! kind is known best. Everything up to there is linear, so a prediction is a sum of table rows.
+//! each was judged in its own way. A gate, itself a latent, says how much a text is like the prompts of a source; what the
+//! sources say of a model is mixed by their gates. Further latents say which kind of task a text is, as the source
+//! labelled it: what a model makes of the kind is known best. Everything up to there is linear, so a prediction is a sum
+//! of table rows.
 
 mod extract;
 mod head;

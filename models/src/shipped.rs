@@ -61,7 +61,7 @@ mod tests {
         let model = load();
         let settings: Settings = model.manifest().settings().expect("settings of its kind");
         let sources: Vec<&str> = settings.sources.iter().map(|source| source.name.as_str()).collect();
-        assert_eq!(sources, ["mmlupro", "routellm", "zeroeval"]);
+        assert_eq!(sources, ["mmlupro", "routellm mmlu", "routellm gsm8k", "zeroeval"]);
         let made = &model.manifest().made;
         assert!(made.from.iter().all(|from| from.contains("licence")), "{:?}", made.from);
     }

@@ -18,6 +18,7 @@ mod probe;
 mod program;
 mod reload;
 mod routing_models;
+mod rules;
 mod stop;
 mod tiers;
 mod world;

@@ -16,7 +16,7 @@ use serde::{Deserialize, Serialize};
 
 pub use self::requirement::{RequiredLabel, Requirement};
 pub use self::rules::{
-    Action, ActionType, ComplexityRange, Exclude, HeaderMatch, Match, MetadataMatch, OverrideStrategy,
+    Action, ActionType, ComplexityRange, Exclude, HeaderMatch, Match, MetadataMatch, OverrideStrategy, Pii,
     Reject, RoutingRule, TextMatch, TextScope, TokenRange, UseModel, UseTier,
 };
 pub use self::scorer::{Scorer, ScorerKind, Session, SessionHeader, SessionType};

@@ -226,6 +226,24 @@ pub struct Match {
     /// Whether the request has images.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub has_images: Option<bool>,
+    /// Personal data, one of which stands in any message.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub pii: Vec<Pii>,
+}
+
+/// A kind of personal data that its form gives away.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Pii {
+    /// An address of electronic mail.
+    Email,
+    /// A telephone number, international or North American.
+    PhoneNumber,
+    /// The number of a payment card; its check digit is right.
+    PaymentCard,
+    /// An international bank account number; its check digits are right.
+    Iban,
+    /// A social security number of the United States.
+    UsSocialSecurity,
 }
 
 /// A name, and the value that it must have; without one, any.

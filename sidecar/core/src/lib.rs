@@ -20,6 +20,7 @@ pub mod lengths;
 pub mod measured;
 pub mod overrides;
 pub mod pace;
+mod pii;
 pub mod savings;
 pub mod shadow;
 pub mod snapshot;

@@ -31,7 +31,8 @@ pub struct RoutingRule {
 #[serde(rename_all = "camelCase")]
 #[x_kube(validation = rule(
     "has(self.model) || has(self.text) || has(self.inputTokens) || has(self.complexity) || has(self.headers) \
-     || has(self.metadata) || has(self.user) || has(self.hasTools) || has(self.hasImages)",
+     || has(self.metadata) || has(self.user) || has(self.hasTools) || has(self.hasImages) \
+     || has(self.pii)",
     "a match needs at least one condition; leave matches out for a rule that always applies"))]
 pub struct Match {
     /// The model name that the caller asked for, exactly.
@@ -75,6 +76,29 @@ pub struct Match {
     /// Whether the request has images.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub has_images: Option<bool>,
+
+    /// Personal data of these kinds; it fits when one of them stands in any message. Told by form and check digits alone,
+    /// so it misses what has no form, such as names, and now and then takes another number for one.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(min = 1, max = 5))]
+    #[x_kube(merge_strategy = ListMerge::Set)]
+    pub pii: Vec<Pii>,
+}
+
+choice! {
+    /// A kind of personal data.
+    pub enum Pii {
+        /// An address of electronic mail.
+        Email = "Email",
+        /// A telephone number with its country's code, or in the North American form.
+        PhoneNumber = "PhoneNumber",
+        /// The number of a payment card, with the right check digit.
+        PaymentCard = "PaymentCard",
+        /// An international bank account number, with the right check digits.
+        Iban = "IBAN",
+        /// A social security number of the United States, with its hyphens.
+        UsSocialSecurity = "USSocialSecurity",
+    }
 }
 
 /// One header of a request.

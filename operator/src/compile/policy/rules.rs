@@ -99,7 +99,18 @@ fn one_match(path: &str, entry: &api::Match, problems: &mut Problems) -> Option<
         user: entry.user.clone(),
         has_tools: entry.has_tools,
         has_images: entry.has_images,
+        pii: entry.pii.iter().copied().map(pii).collect(),
     })
+}
+
+fn pii(kind: api::Pii) -> policy::Pii {
+    match kind {
+        api::Pii::Email => policy::Pii::Email,
+        api::Pii::PhoneNumber => policy::Pii::PhoneNumber,
+        api::Pii::PaymentCard => policy::Pii::PaymentCard,
+        api::Pii::Iban => policy::Pii::Iban,
+        api::Pii::UsSocialSecurity => policy::Pii::UsSocialSecurity,
+    }
 }
 
 fn named(name: &str, value: Option<&String>) -> NamedValue {

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use pointsman_config::budget::Rights;
 use pointsman_config::money::{PricePerMillion, Prices};
-use pointsman_config::policy::{Action, Balancing, ComplexityRange, Label, Optimizer, Sampling};
+use pointsman_config::policy::{Action, Balancing, ComplexityRange, Label, Optimizer, Pii, Sampling};
 use pointsman_config::provider::{
     DataPolicy, HttpEndpoint, OutputCapField, Retention, SimulatedUpstream, Training, Upstream,
 };
@@ -181,7 +181,7 @@ spec:
   strategy: {optimizer: OptimalLP, maxCostPerCall: "0.02", sampling: Disabled}
   rules:
   - name: hard
-    matches: [{complexity: {min: "0.5"}, headers: [{name: X-Team, value: shop}], metadata: [{name: run}], user: alice, hasTools: true, hasImages: false}]
+    matches: [{complexity: {min: "0.5"}, headers: [{name: X-Team, value: shop}], metadata: [{name: run}], user: alice, hasTools: true, hasImages: false, pii: [Email, IBAN]}]
     action: {type: UseTier, useTier: {name: large}}
   - name: strict
     action: {type: Require, require: {dataPolicy: {training: Never}}}
@@ -221,6 +221,7 @@ spec:
     assert_eq!((m.headers[0].name.as_str(), m.headers[0].value.as_deref()), ("x-team", Some("shop")));
     assert_eq!((m.metadata[0].name.as_str(), &m.metadata[0].value), ("run", &None));
     assert_eq!((m.user.as_deref(), m.has_tools, m.has_images), (Some("alice"), Some(true), Some(false)));
+    assert_eq!(m.pii, [Pii::Email, Pii::Iban]);
     let Action::Require { requirement } = &policy.rules[1].action else { panic!("{policy:?}") };
     assert_eq!(requirement.data_policy.training, Some(Training::Never));
 }

@@ -3,11 +3,12 @@
 //! `Reject` comes first; then `Exclude`, `Require` and `OverrideStrategy` add up; the first `UseModel`, `UseProvider` or
 //! `UseTier` ends the search. A condition on complexity waits for the score; without one it fits nothing.
 
-use pointsman_config::policy::{Action, ComplexityRange, Match, NamedValue, Objective, Optimizer};
+use pointsman_config::policy::{Action, ComplexityRange, Match, NamedValue, Objective, Optimizer, TextScope};
 use smallvec::SmallVec;
 
 use super::View;
 use crate::facts::Facts;
+use crate::pii;
 use crate::snapshot::{Asked, Pattern, Rule};
 
 /// What the rules say about a call.
@@ -133,8 +134,8 @@ fn fit(f: &Facts<'_>, rule: &Rule) -> Option<Fit> {
 
 /// The cheap conditions first, the text last.
 fn fits_but_for_complexity(f: &Facts<'_>, m: &Match, pattern: Option<&Pattern>) -> bool {
-    let Match { model, text: _, input_tokens, complexity: _, headers, metadata, user, has_tools, has_images } =
-        m;
+    let Match { model, text: _, input_tokens, complexity: _, headers, metadata, user, .. } = m;
+    let Match { has_tools, has_images, pii, .. } = m;
     let tokens = input_tokens.unwrap_or_default();
     let fits = |wanted: &NamedValue, found: Option<std::borrow::Cow<'_, str>>| {
         found.is_some_and(|found| wanted.value.as_ref().is_none_or(|value| *value == found))
@@ -148,4 +149,5 @@ fn fits_but_for_complexity(f: &Facts<'_>, m: &Match, pattern: Option<&Pattern>) 
         && user.as_ref().is_none_or(|user| f.caller.user().is_some_and(|found| found == *user))
         && metadata.iter().all(|wanted| fits(wanted, f.caller.metadata(&wanted.name)))
         && pattern.is_none_or(|p| p.regex.is_match(&f.text.text(p.text.over)))
+        && (pii.is_empty() || pii::stands_in(&f.text.text(TextScope::All), pii))
 }

@@ -139,6 +139,16 @@ fn a_rule_may_look_at_headers_metadata_user_tools_and_images() {
         (Match { has_tools: Some(false), ..Match::default() }, call(), true),
         (Match { has_images: Some(true), ..Match::default() }, Call { needs: vision, ..call() }, true),
         (Match { has_images: Some(true), ..Match::default() }, call(), false),
+        (
+            Match { pii: vec![Pii::Email], ..Match::default() },
+            Call { prompt: "to a@shop.example.com", ..call() },
+            true,
+        ),
+        (
+            Match { pii: vec![Pii::Iban], ..Match::default() },
+            Call { prompt: "to a@shop.example.com", ..call() },
+            false,
+        ),
         // Fields of one entry are ANDed.
         (Match { user: Some("alice".to_owned()), ..header("x-team", Some("ops")) }, call(), false),
     ] {
