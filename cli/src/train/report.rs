@@ -10,7 +10,8 @@ use pointsman_train::folder::Base;
 use pointsman_train::outcomes::{Price, Source};
 use pointsman_train::plot::svg;
 use pointsman_train::quality::{
-    BLIND, BLIND_BEFORE, FEW, Interval, ONE_PRICE, Quality, SPLITS, THREE_LEFT_OUT, by_calls, quality,
+    BLIND, BLIND_BEFORE, FEW, Interval, ONE_PRICE, Quality, Recovered, SPLITS, THREE_LEFT_OUT, by_calls,
+    quality,
 };
 use pointsman_train::records::Learned;
 use pointsman_train::train::{Report, labelled, prepare};
@@ -111,14 +112,18 @@ fn ways(out: &mut impl Write, found: &Quality) -> std::io::Result<()> {
         under(out, found, THREE_LEFT_OUT)?;
         writeln!(out, "Left out of training there: {}.", models.join(", "))?;
     }
-    for (group, gap, count) in &found.recovered {
+    for Recovered { group, gap, interval, prompts } in &found.recovered {
+        let (low, high) = interval.unwrap_or((f64::NAN, f64::NAN));
         writeln!(
             out,
-            "Average gap recovered on {group}: {gap:.3} over {count} prompts (a coin: 0.500), mean of {SPLITS} ways to cut them into folds."
+            "Average gap recovered on {group}: {gap:.3} ({low:.3} to {high:.3}) over {prompts} prompts (a coin: 0.500), mean of {SPLITS} ways to cut them into folds."
         )?;
     }
-    for (group, gap, count) in &found.recovered_by_few {
-        writeln!(out, "With {FEW} labels, mean of three draws: {gap:.3} on {group}, over {count} prompts.")?;
+    for Recovered { group, gap, prompts, .. } in &found.recovered_by_few {
+        writeln!(
+            out,
+            "With {FEW} labels, mean of three draws: {gap:.3} on {group}, over {prompts} prompts."
+        )?;
     }
     Ok(())
 }

@@ -14,7 +14,8 @@ use crate::solve::{Rows, Table};
 
 /// A kind is learned from so many prompts.
 const LEAST: usize = 30;
-/// So many kinds at most, the most frequent ones.
+/// So many kinds at most, the most frequent ones: each is a latent of 63 KB, and the shipped model may have 10 MB. On MMLU's
+/// 57 kinds 24 did no better.
 const AT_MOST: usize = 20;
 /// A kind's mean counts as if so many ordinary prompts had been seen with it.
 const SHRINK: f64 = 10.0;

@@ -3,7 +3,7 @@
 //! Predictions come from nested cross-validation: penalty and rank are chosen without the fold that is judged. What is
 //! called "left out" is the everyday case of a new model: it had no part in training, and only its mean is known.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 
 use pointsman_models::scorer::response::{Peers, estimate};
 
@@ -38,6 +38,8 @@ const PLAIN: Shape = Shape { penalty: 100.0, rank: 3, kinds: true };
 pub const FEW: usize = 1000;
 /// So often are few labels drawn.
 const DRAWS_OF_FEW: usize = 3;
+/// A group of fewer prompts says nothing.
+const LEAST_JUDGED: usize = 100;
 /// With two models, questions are cut into parts in so many ways.
 pub const SPLITS: usize = 5;
 /// Texts are told apart by their length in so many classes.
@@ -70,11 +72,24 @@ pub struct Quality {
     pub interval: Interval,
     /// With two models: by group of tasks, how much of the gap is recovered, and over how many prompts; the mean over several
     /// ways to cut the questions into parts.
-    pub recovered: Vec<(String, f64, usize)>,
+    pub recovered: Vec<Recovered>,
     /// The same where only [`FEW`] prompts were labelled.
-    pub recovered_by_few: Vec<(String, f64, usize)>,
+    pub recovered_by_few: Vec<Recovered>,
     /// The names of the models that had no part in training, and the intervals of what is earned without.
     pub left_out: Option<(Vec<String>, Interval)>,
+}
+
+/// How much of the gap between two models is recovered in one group of tasks.
+#[derive(Clone, Debug)]
+pub struct Recovered {
+    /// The group.
+    pub group: String,
+    /// The average share; a coin has one half.
+    pub gap: f64,
+    /// Its 95 % interval over draws of prompts.
+    pub interval: Option<(f64, f64)>,
+    /// Over so many prompts.
+    pub prompts: usize,
 }
 
 /// From the 2.5th to the 97.5th percentile of the draws.
@@ -313,39 +328,46 @@ fn without(material: Material<'_>, folds: &[u64], out: &[usize], usual: &Table) 
     (predicted, expected)
 }
 
-/// With two models: the same over several ways to cut the questions into parts, since one alone moves the figure of a small
-/// group. `predicted` is of the first of them.
+/// With two models: how much of the gap is recovered, over several ways to cut the questions into parts, since one alone
+/// moves the figure of a small group. `predicted` is of the first of them.
 fn recovered_by_splits(
     material: Material<'_>,
     predicted: &Table,
     progress: &mut dyn FnMut(&str),
-) -> Vec<(String, f64, usize)> {
+) -> Vec<Recovered> {
     let source = material.source;
     if source.models.len() != 2 {
         return Vec::new();
     }
-    let more = (1..SPLITS).map(|split| {
-        let predicted = nested(material, &format!("{SALT}-{split}"), progress);
-        recovered(source, &predicted)
-    });
-    let splits: Vec<_> = std::iter::once(recovered(source, predicted)).chain(more).collect();
-    mean_of(&splits)
-}
-
-/// Group by group, over draws of the same groups.
-fn mean_of(draws: &[Vec<(String, f64, usize)>]) -> Vec<(String, f64, usize)> {
-    let mean = |i: usize| draws.iter().map(|draw| draw[i].1).sum::<f64>() / draws.len() as f64;
-    (0..draws[0].len()).map(|i| (draws[0][i].0.clone(), mean(i), draws[0][i].2)).collect()
+    let more = (1..SPLITS).map(|split| nested(material, &format!("{SALT}-{split}"), progress));
+    let splits: Vec<Table> = std::iter::once(predicted.clone()).chain(more).collect();
+    let of = |(name, rows): (String, Vec<usize>)| {
+        let over = |rows: &[usize]| {
+            splits.iter().map(|predicted| gap(source, predicted, rows)).sum::<f64>() / splits.len() as f64
+        };
+        let mut random = Random(0x9e37_79b9_7f4a_7c15);
+        let draws = (0..DRAWS).map(|_| {
+            let drawn: Vec<usize> = (0..rows.len()).map(|_| rows[random.below(rows.len())]).collect();
+            over(&drawn)
+        });
+        Recovered {
+            gap: over(&rows),
+            interval: Some(middle(draws.collect())),
+            prompts: rows.len(),
+            group: name,
+        }
+    };
+    groups(source).into_iter().map(of).collect()
 }
 
 /// With two models: how much of the gap is recovered by whoever has labelled few prompts, on questions that are not among
 /// them. The mean of some draws.
-fn recovered_by_few(material: Material<'_>, progress: &mut dyn FnMut(&str)) -> Vec<(String, f64, usize)> {
+fn recovered_by_few(material: Material<'_>, progress: &mut dyn FnMut(&str)) -> Vec<Recovered> {
     let source = material.source;
     if source.models.len() != 2 || source.prompts.len() < 2 * FEW {
         return Vec::new();
     }
-    let mut draws: Vec<Vec<(String, f64, usize)>> = Vec::new();
+    let mut draws: BTreeMap<String, Vec<(f64, usize)>> = BTreeMap::new();
     for draw in 0..DRAWS_OF_FEW {
         progress(&format!("draw {} of {DRAWS_OF_FEW} of {FEW} labels", draw + 1));
         let of_question = |row: &usize| fold(&source.prompts[*row].text, &format!("few-{draw}"), 1 << 40);
@@ -357,9 +379,18 @@ fn recovered_by_few(material: Material<'_>, progress: &mut dyn FnMut(&str)) -> V
         let few = Material { source: &some, rows: &rows, prices: material.prices };
         let Chosen { sets, shapes, .. } = choose(few, SALT);
         let found = Whole::of(few, &sets, &shapes).predict(&material.rows.only(&asked));
-        draws.push(recovered(&source.only(&asked), &found));
+        let judged = source.only(&asked);
+        for (name, rows) in groups(&judged) {
+            draws.entry(name).or_default().push((gap(&judged, &found, &rows), rows.len()));
+        }
     }
-    mean_of(&draws)
+    let mean = |(group, draws): (String, Vec<(f64, usize)>)| Recovered {
+        gap: draws.iter().map(|(gap, _)| gap).sum::<f64>() / draws.len() as f64,
+        interval: None,
+        prompts: draws[0].1,
+        group,
+    };
+    draws.into_iter().map(mean).collect()
 }
 
 /// Draws prompts with replacement, and reads the figures off each draw.
@@ -404,28 +435,25 @@ fn middle(mut all: Vec<f64>) -> (f64, f64) {
     (at(0.025), at(0.975))
 }
 
-/// By the first part of the task's label; prompts that the publishers left out are left out.
-fn recovered(source: &Source, predicted: &Table) -> Vec<(String, f64, usize)> {
-    if source.models.len() != 2 {
-        return Vec::new();
+/// The prompts of each large set, but for those that the publishers left out.
+fn groups(source: &Source) -> Vec<(String, Vec<usize>)> {
+    let mut groups: BTreeMap<&str, Vec<usize>> = BTreeMap::new();
+    for (row, prompt) in source.prompts.iter().enumerate().filter(|(_, prompt)| !prompt.contaminated) {
+        groups.entry(set_of(&prompt.task)).or_default().push(row);
     }
+    let large = groups.into_iter().filter(|(_, rows)| rows.len() >= LEAST_JUDGED);
+    large.map(|(name, rows)| (name.to_owned(), rows)).collect()
+}
+
+/// With two models: the average share of the gap between them that is recovered on these prompts.
+fn gap(source: &Source, predicted: &Table, rows: &[usize]) -> f64 {
     let means = Source::means(&source.quality);
     let strong = usize::from(means[1] > means[0]);
-    let groups: BTreeSet<&str> = source.prompts.iter().map(|prompt| set_of(&prompt.task)).collect();
-    let of = |name: &str| {
-        let rows: Vec<usize> = (0..source.prompts.len())
-            .filter(|row| set_of(&source.prompts[*row].task) == name && !source.prompts[*row].contaminated)
-            .collect();
-        let column = |table: &Table, model: usize| -> Vec<f64> {
-            rows.iter().map(|row| table.row(*row)[model]).collect()
-        };
-        let worth: Vec<f64> =
-            rows.iter().map(|row| predicted.row(*row)[strong] - predicted.row(*row)[1 - strong]).collect();
-        let quality = &source.quality;
-        let gap = curve::recovered_gap(&worth, &column(quality, 1 - strong), &column(quality, strong));
-        (name.to_owned(), gap, rows.len())
-    };
-    groups.into_iter().map(of).filter(|(_, _, count)| *count >= 100).collect()
+    let column =
+        |table: &Table, model: usize| -> Vec<f64> { rows.iter().map(|row| table.row(*row)[model]).collect() };
+    let worth: Vec<f64> =
+        rows.iter().map(|row| predicted.row(*row)[strong] - predicted.row(*row)[1 - strong]).collect();
+    curve::recovered_gap(&worth, &column(&source.quality, 1 - strong), &column(&source.quality, strong))
 }
 
 /// xorshift64*: draws that are the same every time.

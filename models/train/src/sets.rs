@@ -37,7 +37,7 @@ pub struct Whole {
 
 impl Sets {
     /// The large sets of a source, by what stands before the colon of its labels. Prompts of the others belong to the
-    /// largest. Without a colon in any label, the source is one set.
+    /// largest. Where no large set has a colon in its labels they are kinds, and the source is one set.
     pub fn of(source: &Source) -> Self {
         let mut members: BTreeMap<&str, Vec<usize>> = BTreeMap::new();
         for (row, prompt) in source.prompts.iter().enumerate() {
@@ -49,7 +49,8 @@ impl Sets {
         let mut large: Vec<(&str, Vec<usize>)> =
             members.into_iter().filter(|(_, rows)| is_large(rows)).collect();
         let mut of = vec![0; source.prompts.len()];
-        if large.len() < 2 || !source.prompts.iter().any(|prompt| prompt.task.contains(':')) {
+        let is_set = |(_, rows): &(&str, Vec<usize>)| source.prompts[rows[0]].task.contains(':');
+        if large.len() < 2 || !large.iter().any(is_set) {
             return Self { names: vec![source.name.clone()], of };
         }
         large.sort_by_key(|(_, rows)| std::cmp::Reverse(rows.len()));
@@ -168,6 +169,7 @@ mod tests {
             (&[("sums", 299), ("a:x", 400)], &["s"]),
             // Kinds of one set, not sets.
             (&[("law", 400), ("physics", 400)], &["s"]),
+            (&[("law", 400), ("physics", 400), ("other:misc", 3)], &["s"]),
             (&[("a:law", 400), ("a:physics", 400)], &["s"]),
         ];
         for (counts, names) in cases {
