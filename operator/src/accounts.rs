@@ -211,10 +211,10 @@ impl Accounts {
         own.fold(0, |sum, (_, (_, spent))| sum.saturating_add(*spent))
     }
 
-    /// How many calls' models the present sidecars have chosen.
-    pub fn chosen(&self, policy: &Name) -> u64 {
-        let counts = self.present.values().filter_map(|present| present.chosen.get(policy));
-        counts.fold(0, |sum, count| sum.saturating_add(*count))
+    /// How many calls' models each present sidecar has chosen since it started.
+    pub fn chosen(&self, policy: &Name) -> BTreeMap<&Instance, u64> {
+        let counts = self.present.iter();
+        counts.filter_map(|(instance, present)| Some((instance, *present.chosen.get(policy)?))).collect()
     }
 
     /// The last choices of a policy over its present sidecars.
@@ -252,12 +252,13 @@ impl Accounts {
         self.windows.retain(|_, (id, _)| *id >= long_ago);
     }
 
-    /// The model that callers of a policy named most, today and yesterday; the first by name among equals.
-    pub fn most_named(&self, policy: &Name) -> Option<&str> {
+    /// Which of these models callers of a policy named most, today and yesterday; the first by name among equals.
+    pub fn most_named(&self, policy: &Name, among: &[String]) -> Option<&str> {
         let mut counts: BTreeMap<&str, u64> = BTreeMap::new();
-        for ((_, key), calls) in
-            self.calls.iter().filter(|((_, key), calls)| key.policy == *policy && calls.named > 0)
-        {
+        let counted = |key: &CallKey, calls: &Calls| {
+            key.policy == *policy && calls.named > 0 && among.contains(&key.model)
+        };
+        for ((_, key), calls) in self.calls.iter().filter(|((_, key), calls)| counted(key, calls)) {
             let count = counts.entry(&key.model).or_default();
             *count = count.saturating_add(calls.named);
         }

@@ -10,17 +10,18 @@ use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
-use pointsman_config::entry::Name;
+use pointsman_config::entry::{Compiled, Name, State};
 use pointsman_config::link::PolicyPlan;
 use pointsman_config::money::Nano;
 use pointsman_config::objects::Objects;
+use pointsman_config::policy::PolicyConfig;
 use pointsman_config::window::{Span, time_zone};
 use pointsman_core::dual::solve;
 use pointsman_core::pace::{Rate, TimeLeft, per_call};
 use pointsman_core::shadow::HIGHEST;
 use pointsman_core::snapshot::{LimitKey, Policy, Snapshot};
 
-use crate::accounts::{Accounts, Ledger};
+use crate::accounts::{Accounts, Instance, Ledger};
 use crate::compile::{CompiledWorld, Pod, scope};
 
 /// How old a plan may be when it is handed out again.
@@ -36,10 +37,10 @@ pub(crate) struct Plans(Mutex<BTreeMap<Name, Planned>>);
 struct Planned {
     at: Instant,
     rate: Rate,
+    /// What each sidecar had counted by then.
+    chosen: BTreeMap<Instance, u64>,
     /// The limits that pace the policy.
     limits: Vec<LimitKey>,
-    /// What the policy's own target per window leaves for a call.
-    own: Option<Nano>,
     plan: Option<PolicyPlan>,
 }
 
@@ -69,10 +70,20 @@ impl Plans {
         policies.iter().filter_map(|name| plans.get(name)?.plan.clone()).collect()
     }
 
-    /// What the target per window of each policy that has one leaves for a call, as of the last plan.
-    pub(crate) fn allowances(&self) -> BTreeMap<Name, Nano> {
+    /// What the target per window of each policy that has one leaves for a call now, at the rate of the last plan.
+    pub(crate) fn allowances(
+        &self,
+        compiled: &CompiledWorld,
+        accounts: &Accounts,
+        wall: Timestamp,
+    ) -> BTreeMap<Name, Nano> {
         let plans = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        plans.iter().filter_map(|(name, planned)| Some((name.clone(), planned.own?))).collect()
+        let allowance = |(name, planned): (&Name, &Planned)| {
+            let outcome = compiled.policies.get(name)?;
+            let State::Valid(Compiled::Policy(config)) = &outcome.entry.state else { return None };
+            Some((name.clone(), own_window(accounts, wall, name, config, &planned.rate)?))
+        };
+        plans.iter().filter_map(allowance).collect()
     }
 }
 
@@ -92,10 +103,22 @@ fn renew(plans: &mut BTreeMap<Name, Planned>, known: &Known<'_>, snapshot: &Snap
     }
     let mut rate = before.map(|planned| planned.rate).unwrap_or_default();
     let elapsed = before.map_or(Duration::ZERO, |planned| known.now.duration_since(planned.at));
-    rate.observe(known.accounts.chosen(&policy.name), elapsed);
+    let chosen = known.accounts.chosen(&policy.name);
+    // When the calls of a sidecar that was not known before came, nobody knows: after a restart of the operator they are
+    // those of days.
+    let (mut fresh, mut untimed) = (0u64, 0u64);
+    for (instance, count) in &chosen {
+        match before.and_then(|planned| planned.chosen.get(*instance)) {
+            Some(counted) => fresh = fresh.saturating_add(count.saturating_sub(*counted)),
+            None => untimed = untimed.saturating_add(*count),
+        }
+    }
+    rate.add_untimed(untimed);
+    rate.observe(rate.total().saturating_add(fresh), elapsed);
+    let chosen = chosen.into_iter().map(|(instance, count)| (instance.clone(), count)).collect();
     let limits = policy.paced_by.iter().map(|&i| snapshot.limits[i].key.clone()).collect();
-    let own = own_window(known, policy, &rate);
-    plans.insert(policy.name.clone(), Planned { at: known.now, rate, limits, own, plan: None });
+    let own = own_window(known.accounts, known.wall, &policy.name, &policy.config, &rate);
+    plans.insert(policy.name.clone(), Planned { at: known.now, rate, chosen, limits, plan: None });
     let tightest = policy.paced_by.iter().map(|&i| limit(plans, known, snapshot, i)).min();
     let plan = own.into_iter().chain(tightest).min().map(|paced| plan(known, policy, paced));
     if let Some(planned) = plans.get_mut(&policy.name) {
@@ -104,12 +127,18 @@ fn renew(plans: &mut BTreeMap<Name, Planned>, known: &Known<'_>, snapshot: &Snap
 }
 
 /// What a call may cost by the policy's own target per window.
-fn own_window(known: &Known<'_>, policy: &Policy, rate: &Rate) -> Option<Nano> {
-    let target = policy.config.strategy.spend_per_window?;
-    let span = target.window.at(known.wall, &TimeZone::UTC);
-    let spent = known.accounts.window_spent(&policy.name, &span.id);
+fn own_window(
+    accounts: &Accounts,
+    wall: Timestamp,
+    policy: &Name,
+    config: &PolicyConfig,
+    rate: &Rate,
+) -> Option<Nano> {
+    let target = config.strategy.spend_per_window?;
+    let span = target.window.at(wall, &TimeZone::UTC);
+    let spent = accounts.window_spent(policy, &span.id);
     let left = Nano(target.amount.0.saturating_sub(spent));
-    Some(per_call(left, time_left(&span, known.wall), rate))
+    Some(per_call(left, time_left(&span, wall), rate))
 }
 
 /// What a call may cost by one limit, over every policy that draws on it.

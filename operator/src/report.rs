@@ -88,7 +88,7 @@ impl Writer {
             let now = shared.now();
             let scene =
                 Scene::new(&published.compiled, &pods, &books.links, &books.accounts, &books.ledger, now)
-                    .with_allowances(shared.plans.allowances());
+                    .with_allowances(shared.plans.allowances(&published.compiled, &books.accounts, now));
             plan(&scene, &published.compiled, stores, &self.memory)
         };
         let spent = started.elapsed();

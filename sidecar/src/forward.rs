@@ -20,6 +20,7 @@ mod stream;
 mod whole;
 
 use std::rc::Rc;
+use std::sync::atomic::Ordering::Relaxed;
 use std::time::Instant;
 
 use http::{Request, Response};
@@ -42,6 +43,7 @@ pub(crate) async fn chat(
     id: RequestId,
     request: Request<Incoming>,
 ) -> Result<Response<Outgoing>, CallError> {
+    data.shared.called.store(true, Relaxed);
     let plane = data.shared.plane.load_full().ok_or_else(CallError::not_configured)?;
     let deadline = data.deadlines.take();
     let (parts, body) = request.into_parts();

@@ -28,6 +28,8 @@ pub(crate) struct Shared {
     pub(crate) connections: AtomicUsize,
     /// Calls that were refused before a policy was found.
     pub(crate) refused: AtomicU64,
+    /// Whether the application has called since the process started, whatever came of it.
+    pub(crate) called: AtomicBool,
     today: AtomicI64,
 }
 
@@ -64,6 +66,7 @@ impl Shared {
             in_flight: AtomicUsize::new(0),
             connections: AtomicUsize::new(0),
             refused: AtomicU64::new(0),
+            called: AtomicBool::new(false),
             today: AtomicI64::new(Day::of(clock.wall()).0),
         }
     }

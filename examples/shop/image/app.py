@@ -2,7 +2,7 @@
 
 import os
 import signal
-import threading
+import time
 
 from openai import OpenAI, OpenAIError
 
@@ -18,12 +18,12 @@ PROMPTS = [
 
 def main() -> None:
     # What was asked is paid for: the last answer is waited for.
-    ending = threading.Event()
-    signal.signal(signal.SIGTERM, lambda *_: ending.set())
+    ending = []
+    signal.signal(signal.SIGTERM, lambda *_: ending.append(True))
     client = OpenAI()
     pause = float(os.environ.get("PAUSE", "0.5"))
     number = 0
-    while not ending.is_set():
+    while not ending:
         prompt = PROMPTS[number % len(PROMPTS)]
         number += 1
         try:
@@ -33,7 +33,7 @@ def main() -> None:
             print(f"{number:5} {answer.model:12} {answer.usage.completion_tokens:4} tokens  {prompt[:60]}")
         except OpenAIError as error:
             print(f"{number:5} failed       {error}")
-        ending.wait(pause)
+        time.sleep(pause)
 
 
 if __name__ == "__main__":

@@ -166,15 +166,16 @@ fn what_callers_name_most_is_counted_over_pods_and_providers() {
         ..CallCounts::default()
     };
     let policy = Name::new("shop", "p");
+    let candidates = ["small", "large", "auto-only"].map(str::to_owned);
     for (pod, rows, expected) in [
         (0, vec![calls("small", "shop/a", 5), calls("auto-only", "shop/a", 0)], Some("small")),
         (1, vec![calls("large", "shop/a", 3), calls("large", "shop/b", 2)], Some("large")),
-        (2, vec![calls("small", "shop/a", 1)], Some("small")),
+        (2, vec![calls("small", "shop/a", 1), calls("no-candidate", "shop/a", 1000)], Some("small")),
     ] {
         accounts.merge(&instance(pod), &UsageReport { seq: 1, calls: rows, ..UsageReport::default() });
-        assert_eq!(accounts.most_named(&policy), expected, "after pod {pod}");
+        assert_eq!(accounts.most_named(&policy, &candidates), expected, "after pod {pod}");
     }
-    assert_eq!(accounts.most_named(&Name::new("bank", "p")), None);
+    assert_eq!(accounts.most_named(&Name::new("bank", "p"), &candidates), None);
 }
 
 #[test]
@@ -183,7 +184,7 @@ fn who_has_called_once_has_called_for_as_long_as_the_pod_lives() {
     let later: Timestamp = "2026-12-01T12:00:00Z".parse().unwrap();
     books.accounts.forget_days(later);
     assert!(books.accounts.callers().contains("pod-0"), "its calls are of another day");
-    // A new operator hears of those days no more; that there were calls, the sidecar says.
+    // A new operator hears of those days no more; that there were calls, the process says that took them.
     let mut anew = Accounts::default();
     anew.merge(&instance(1), &UsageReport { seq: 9, ..UsageReport::default() });
     assert!(anew.callers().is_empty());

@@ -45,6 +45,7 @@ impl Scene<'_> {
         let refusals = holders.map_or(&[][..], |holders| &holders.refusals);
         let mut verdicts = vec![accepted, resolved, programmed, ready];
         verdicts.extend([conflicted(outcome, pods), nacked(refusals), restart_required(pods)]);
+        let most_named_now = || self.accounts.most_named(name, &outcome.facts.candidates).map(str::to_owned);
         let allowance = self.allowances.get(name).copied();
         verdicts.extend(target::too_low(&outcome.entry, &self.accounts.sample(name), allowance));
         Some(RoutingPolicyStatus {
@@ -55,22 +56,23 @@ impl Scene<'_> {
             mode: outcome.is_valid().then_some(ModeStatus { effective: outcome.facts.mode }),
             shadow_price: lambda.map(shadow_price),
             scorer: scorer::scorer(&self.accounts.scorers(name)),
-            most_named: most_named(outcome, self.accounts.most_named(name), previous),
+            most_named: most_named(&outcome.facts, most_named_now, previous),
             savings: savings::savings(&outcome.facts, &sum(calls.values())),
             models: rows(&calls),
         })
     }
 }
 
-/// The candidate that callers name most; what was known stays while nobody names any.
+/// The candidate that callers name most. While the policy chooses it stays what it was before: whoever still names a model
+/// then is the exception.
 fn most_named(
-    outcome: &Outcome<PolicyFacts>,
-    now: Option<&str>,
+    facts: &PolicyFacts,
+    now: impl FnOnce() -> Option<String>,
     previous: Option<&RoutingPolicyStatus>,
 ) -> Option<String> {
-    let before = || previous.and_then(|status| status.most_named.as_deref());
-    let is_candidate = |model: &&str| outcome.facts.candidates.iter().any(|candidate| candidate == model);
-    now.filter(is_candidate).or_else(|| before().filter(is_candidate)).map(str::to_owned)
+    let before = previous.and_then(|status| status.most_named.clone());
+    let before = before.filter(|model| facts.candidates.contains(model));
+    if facts.mode == Mode::Route { before.or_else(now) } else { now().or(before) }
 }
 
 fn summary(

@@ -208,6 +208,43 @@ fn a_target_below_what_the_cheapest_cost_is_told_with_the_remedy() {
 }
 
 #[test]
+fn what_callers_named_most_is_remembered_and_stays_while_the_policy_chooses() {
+    let two = json!([{"model": "m"}, {"model": "n"}]);
+    let named = |mode: &str, model: &str, count: u64, before: Option<&str>| {
+        let mut stage = Stage::new().policy("default", 1, json!({"mode": mode, "candidates": two}));
+        let calls = link::CallCounts {
+            policy: "shop/default".to_owned(),
+            provider: "shop/sim".to_owned(),
+            model: model.to_owned(),
+            day: "2026-11-16".to_owned(),
+            requests: count,
+            named: count,
+            ..link::CallCounts::default()
+        };
+        let instance = Instance { pod_uid: "a".to_owned(), incarnation: "1".to_owned() };
+        stage.accounts.merge(&instance, &UsageReport { calls: vec![calls], ..UsageReport::default() });
+        let previous =
+            RoutingPolicyStatus { most_named: before.map(str::to_owned), ..RoutingPolicyStatus::default() };
+        stage.policy_status("default", Some(&previous)).most_named
+    };
+    for (mode, model, count, before, expected) in [
+        ("Observe", "m", 3, None, Some("m")),
+        ("Observe", "m", 3, Some("n"), Some("m")),
+        // Nobody has called since the operator started.
+        ("Observe", "m", 0, Some("n"), Some("n")),
+        ("Route", "m", 0, Some("n"), Some("n")),
+        // A stray call moves nothing.
+        ("Route", "m", 1, Some("n"), Some("n")),
+        ("Route", "m", 1, None, Some("m")),
+        ("Route", "m", 0, Some("no-candidate"), None),
+        ("Observe", "no-candidate", 9, None, None),
+    ] {
+        let found = named(mode, model, count, before);
+        assert_eq!(found.as_deref(), expected, "{mode} {model} {count} {before:?}");
+    }
+}
+
+#[test]
 fn a_window_that_leaves_less_than_the_cheapest_costs_is_told_too() {
     let target = json!({"type": "Window", "window": {"amount": "10 USD", "per": "Day"}});
     let strategy = json!({"strategy": {"optimizer": "ShadowPrice", "spendTarget": target}});

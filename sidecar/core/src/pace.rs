@@ -33,6 +33,11 @@ impl Rate {
         self.total = total;
     }
 
+    /// Takes in calls of which nobody knows when they came.
+    pub fn add_untimed(&mut self, calls: u64) {
+        self.total = self.total.saturating_add(calls);
+    }
+
     /// The rate of several sources together, each observed at the same moments.
     pub fn joined<'a>(rates: impl Iterator<Item = &'a Self>) -> Self {
         rates.fold(Self::default(), |sum, rate| Self {

@@ -18,7 +18,7 @@ use crate::plane::{Plane, PolicyPart};
 use crate::rights::{LimitReport, Rights};
 use crate::shared::Shared;
 use crate::telemetry::state_name;
-use crate::usage::{CallCounters, Counted, Day};
+use crate::usage::{Counted, Day};
 
 /// The newest report; a slow reader skips the ones between, which loses nothing since all are cumulative.
 pub(crate) struct Reports {
@@ -60,8 +60,7 @@ impl Reports {
             last,
             given: away.given(),
             found: away.calls(),
-            called: shared.refused.load(Relaxed) > 0
-                || live.counters.values().any(|counters| has_called(counters)),
+            called: shared.called.load(Relaxed),
         };
         if report == **self.newest.borrow() {
             return;
@@ -69,12 +68,6 @@ impl Reports {
         report.seq += 1;
         self.newest.send_replace(Arc::new(report));
     }
-}
-
-/// Whether any call was counted since the start, however long ago.
-fn has_called(counters: &CallCounters) -> bool {
-    let total = counters.total();
-    total.requests + total.failures > 0
 }
 
 fn calls(live: &Live) -> Vec<CallCounts> {

@@ -317,7 +317,9 @@ impl Call {
             }
             if first != served {
                 Tally::add(&tally.fallbacks);
-            } else if *reason == PickReason::Requested {
+            }
+            let model = |candidate| &self.plane.snapshot.targets[self.target(candidate)].key.model;
+            if *reason == PickReason::Requested && model(first) == model(served) {
                 Tally::add(&tally.named);
             }
         }
