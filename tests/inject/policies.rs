@@ -6,7 +6,7 @@ use kube::api::{Patch, PatchParams};
 use pointsman_test_support::{LONG, wait_for};
 use serde_json::{Value, json};
 
-use crate::fixture::{AUDIENCE, cluster, create, injected, plain, shared};
+use crate::fixture::{AUDIENCE, ROOT, cluster, create, injected, plain, shared};
 use crate::patch::{apply, planned};
 
 /// A pod as the webhook leaves it.
@@ -136,20 +136,24 @@ async fn nobody_else_gets_what_is_ours_by_creating_a_pod() -> anyhow::Result<()>
     Ok(())
 }
 
-/// Policies stand before the operator has started for the first time, and after its list of images was lost.
+/// Before the operator has started for the first time its list of images is empty: nothing passes for ours, and everything
+/// else is created as ever; so it is when the list was deleted.
 #[tokio::test]
 async fn without_an_operator_the_policies_keep_nobody_from_creating_ordinary_pods() -> anyhow::Result<()> {
     let control_plane = cluster().await?;
     let namespace = control_plane.create_namespace("ordinary").await?;
     let api: Api<Pod> = Api::namespaced(control_plane.new_client().await?, &namespace);
-    let mount = json!([{"name": "pointsman-keys", "mountPath": "/stolen"}]);
-    wait_for("the policies are in force", LONG, || async {
-        let stolen = changed(|spec| spec["containers"][0]["volumeMounts"] = mount.clone());
-        let refused = create(&api, &stolen, true).await.err().map(|error| error.to_string());
-        Ok(refused.filter(|refused| refused.contains("may mount")).map(drop))
+    let ordinary = json!({"metadata": {"name": "ordinary"}, "spec": plain()});
+    let refused = async || create(&api, &whole(), true).await.err().map(|error| error.to_string());
+    wait_for("an image that nobody lists is refused", LONG, || async {
+        let refused = refused().await;
+        Ok(refused.filter(|why| why.contains("is not one that the operator injects")).map(drop))
     })
     .await?;
-    create(&api, &json!({"metadata": {"name": "ordinary"}, "spec": plain()}), true).await?;
+    create(&api, &ordinary, true).await?;
+    control_plane.run_kubectl(&["delete", "configmap", "pointsman-sidecar", "-n", ROOT]).await?;
+    wait_for("the list is gone", LONG, || async { Ok(refused().await.is_none().then_some(())) }).await?;
+    create(&api, &ordinary, true).await?;
     Ok(())
 }
 

@@ -13,7 +13,7 @@ use crate::sidecar::{Sidecar, channel, named};
 const AN_HOUR: i64 = 3600;
 
 #[tokio::test]
-async fn fifteen_tokens_get_nothing_and_the_right_one_gets_its_own_world() -> anyhow::Result<()> {
+async fn sixteen_tokens_get_nothing_and_the_right_one_gets_its_own_world() -> anyhow::Result<()> {
     let shared = shared().await?;
     let (control_plane, client) = (shared.control_plane, &shared.client);
     let namespace = &control_plane.create_namespace("tokens").await?;

@@ -1,5 +1,7 @@
 //! Labels ask, the webhook adds, and whoever is left without a sidecar is told why.
 
+use std::time::Duration;
+
 use anyhow::Context;
 use k8s_openapi::api::admissionregistration::v1::MutatingWebhookConfiguration;
 use k8s_openapi::api::core::v1::{ConfigMap, Pod};
@@ -100,9 +102,11 @@ async fn a_webhook_that_hangs_holds_a_pod_up_for_seconds_and_no_longer() -> anyh
     .await?;
     while calls.try_recv().is_ok() {}
 
+    // The manifest says five seconds; the API server's own limit is thirty.
     let create_one = async || {
         let pod = labelled(None);
-        tokio::time::timeout(LONG, create(&api, &pod, false)).await.context("it was held up for good")
+        let created = tokio::time::timeout(Duration::from_secs(20), create(&api, &pod, false));
+        created.await.context("it was held up for longer than the webhook may take")
     };
     let created = create_one().await??;
     assert!(!has_sidecar(&created) && !calls.is_empty(), "the webhook was asked and did not answer");
@@ -246,21 +250,6 @@ async fn the_bundle_is_the_operators_field_and_nothing_else_is() -> anyhow::Resu
     })
     .await?;
     assert!(!has_sidecar(&late));
-    // One that takes the question and never answers is waited for, but not for ever, and by nobody else.
-    let silent = tokio::net::TcpListener::bind("127.0.0.1:0").await?;
-    install_webhook(&control_plane, silent.local_addr()?, "Ignore").await?;
-    let taken = async {
-        let mut open = Vec::new();
-        while let Ok((stream, _)) = silent.accept().await {
-            open.push(stream);
-        }
-    };
-    let pod = labelled(Some("enabled"));
-    tokio::select! {
-        () = taken => anyhow::bail!("the listener ended"),
-        created = create(&pods, &pod, true) => assert!(!has_sidecar(&created?)),
-    }
-    create(&pods, &labelled(None), true).await?;
     // Back again, the operator finds the pod that went without.
     let operator = config(&control_plane, "operator-1").await?.start().await?;
     let note = event(&control_plane.client, &namespace, ("Pod", &late.name_any(), "SidecarMissing")).await?;

@@ -34,6 +34,9 @@ async fn a_job_that_calls_a_model_ends_within_five_seconds_of_its_main_container
     let sidecar = finished(&status["initContainerStatuses"], "pointsman")?;
     let after = sidecar.duration_since(main).as_secs();
     assert!((0..=5).contains(&after), "the sidecar ended {after} s after the main container");
+    let completed: Timestamp = stage.value("job/digest", "{.status.completionTime}").await?.parse()?;
+    let after = completed.duration_since(main).as_secs();
+    assert!((0..=5).contains(&after), "the Job ended {after} s after its main container");
     stage.books_agree().await?;
     Ok(())
 }
@@ -99,13 +102,16 @@ async fn a_sidecar_that_is_killed_comes_back_and_serves_without_the_operator() -
     let status = "{.status.initContainerStatuses[?(@.name=='pointsman')]";
     let id = stage.value(&pod, &format!("{status}.containerID}}")).await?;
     node.kill_container(&id).await?;
+    // The stock client tries again by itself, which bridges the second that the container takes to start.
+    let next = stage.ask_as_usual("app", "auto").await?;
+    assert_eq!(next, model, "the next call is answered as before");
     wait_for("the sidecar is back and ready", PATIENT, || async {
         let count = stage.value(&pod, &format!("{status}.restartCount}}")).await?;
         let ready = stage.value(&pod, &format!("{status}.ready}}")).await?;
         Ok((count == "1" && ready == "true").then_some(()))
     })
     .await?;
-    assert_eq!(stage.ask("app", "auto").await?, model, "the next call is answered as before");
+    assert_eq!(stage.ask("app", "auto").await?, model);
     let others = stage.value(&pod, "{.status.containerStatuses[0].restartCount}").await?;
     assert_eq!(others, "0", "the application's container was left alone");
 

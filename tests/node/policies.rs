@@ -38,6 +38,17 @@ async fn a_bad_policy_is_refused_or_not_accepted_and_the_old_one_serves_on() -> 
     node.operator_away().await?;
     assert_eq!(stage.ask("app", "auto").await?, before);
     node.operator_back().await?;
+    // What is applied now is served by the pod once it hears of the new operator, and so of the bad version again.
+    stage
+        .apply(
+            "apiVersion: pointsman.dev/v1alpha1\nkind: RoutingPolicy\nmetadata: {name: other}\n\
+             spec: {virtualModels: [other], candidates: [{model: gpt-5}]}\n",
+        )
+        .await?;
+    wait_for("the pod hears of the new operator", PATIENT, || async {
+        stage.ask("app", "other").await.map(Some)
+    })
+    .await?;
     assert_eq!(stage.ask("app", "auto").await?, before);
 
     stage.kubectl(&["patch", "rpol", "default", "--type=merge", "-p", r#"{"spec":{"rules":null}}"#]).await?;

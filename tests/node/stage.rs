@@ -7,11 +7,11 @@ use serde_json::Value;
 
 use crate::node::{Node, PATIENT};
 
-/// Asks once and prints which model answered; the stock client, as the shop's application uses it.
+/// Asks and prints which model answered; the stock client, which tries again so often.
 const ASK: &str = "
 import sys
 from openai import OpenAI
-answer = OpenAI(max_retries=0).chat.completions.create(
+answer = OpenAI(max_retries=int(sys.argv[2])).chat.completions.create(
     model=sys.argv[1], max_tokens=50, messages=[{'role': 'user', 'content': 'hello'}])
 print(answer.model)
 ";
@@ -95,10 +95,19 @@ impl<'a> Stage<'a> {
         Ok(())
     }
 
-    /// A call from inside the application's container; gives the model that answered.
+    /// One call from inside the application's container, never repeated; gives the model that answered.
     pub(crate) async fn ask(&self, app: &str, model: &str) -> anyhow::Result<String> {
+        self.ask_with(app, model, "0").await
+    }
+
+    /// The same with as many attempts as the stock client makes by default.
+    pub(crate) async fn ask_as_usual(&self, app: &str, model: &str) -> anyhow::Result<String> {
+        self.ask_with(app, model, "2").await
+    }
+
+    async fn ask_with(&self, app: &str, model: &str, retries: &str) -> anyhow::Result<String> {
         let target = format!("deployment/{app}");
-        let exec = ["exec", &target, "-c", "app", "--", "python3", "-c", ASK, model];
+        let exec = ["exec", &target, "-c", "app", "--", "python3", "-c", ASK, model, retries];
         Ok(self.kubectl(&exec).await?.trim().to_owned())
     }
 

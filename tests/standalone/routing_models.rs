@@ -132,6 +132,23 @@ fn outcomes_become_a_routing_model_that_spends_where_it_helps() -> anyhow::Resul
 }
 
 #[test]
+fn a_candidate_that_a_rule_leaves_out_is_told_and_never_picked() -> anyhow::Result<()> {
+    let folder = Folder::new()?;
+    folder.train("model")?;
+    let without = "  rules: [{name: no-large, action: {type: Exclude, exclude: {models: [large]}}}]\n";
+    folder.write("policy.yaml", &format!("{}{without}", POLICY.trim_end_matches(' ')))?;
+    let said = folder.evaluate("outcomes.jsonl", "decisions.jsonl", &[])?;
+    assert_eq!(said.code, Some(0), "{}", said.stderr);
+    for decision in folder.decisions("decisions.jsonl")? {
+        for table in ["scores", "cost"] {
+            assert!(decision[table]["large"].as_f64().is_some_and(|number| number > 0.0), "{decision}");
+        }
+        assert_ne!(decision["model"], "large");
+    }
+    Ok(())
+}
+
+#[test]
 fn the_same_outcomes_give_the_same_folder() -> anyhow::Result<()> {
     let folder = Folder::new()?;
     for out in ["one", "two"] {

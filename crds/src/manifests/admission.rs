@@ -66,7 +66,19 @@ fn entry(name: &str, namespaces: &[Value], pods: &Value) -> Value {
 }
 
 fn policies() -> Vec<Value> {
-    [pods(), image(), exec(), tokens()].concat()
+    [vec![images()], pods(), image(), exec(), tokens()].concat()
+}
+
+/// The list, empty: it stands before the operator has started, so that no image passes for ours until then. What the
+/// operator has written outlives the release: pods that run its images do too.
+fn images() -> Value {
+    json!({
+        "apiVersion": "v1", "kind": "ConfigMap",
+        "metadata": {
+            "name": IMAGES, "namespace": ROOT_NAMESPACE, "labels": labels(),
+            "annotations": { "helm.sh/resource-policy": "keep" },
+        },
+    })
 }
 
 /// The final pod, when it is created, changed, or given a container to debug with.
@@ -150,8 +162,8 @@ fn image() -> Vec<Value> {
         "validations": [validation(&known,
             "the image of the init container \"pointsman\" is not one that the operator injects (ConfigMap pointsman-sidecar lists them): leave the container out, and it is injected")],
     });
-    // A missing parameter is looked at before the match conditions: with Deny, nobody in the cluster could create any pod
-    // until the operator has started for the first time. It hands out no key before the list stands.
+    // A missing parameter counts before the match conditions: with Deny, nobody in the cluster could create any pod once the
+    // list is deleted. With Allow, whoever may delete it gets ten seconds without this check.
     let parameter =
         json!({ "name": IMAGES, "namespace": ROOT_NAMESPACE, "parameterNotFoundAction": "Allow" });
     policy("pointsman-image", json!([rule(&["CREATE"], &["pods"])]), spec, Some(parameter))

@@ -153,7 +153,8 @@ pub struct RoutingPolicySpec {
     pub default_model: Option<String>,
 
     /// What savings are measured against: the same calls at this model's prices and answer lengths. Must be a candidate.
-    /// Default: `defaultModel`; without that, in Observe whatever answered, and in Route no savings are reported.
+    /// Default: `defaultModel`; without that, in Observe whatever answered, and in Route the candidate that callers named most
+    /// before (`status.mostNamed`). Where they named none, no savings are reported.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "schema::model")]
     pub baseline: Option<String>,

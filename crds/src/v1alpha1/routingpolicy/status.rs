@@ -41,8 +41,8 @@ pub struct RoutingPolicyStatus {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub scorer: Option<ScorerStatus>,
 
-    /// The candidate that callers named most, today and yesterday or the last time that they named any: what savings are
-    /// measured against where the spec has neither baseline nor defaultModel.
+    /// The candidate that callers named most, today and yesterday or the last time that they named any; it stays while the mode
+    /// is Route. Savings are measured against it where the spec has neither baseline nor defaultModel.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 253))]
     pub most_named: Option<String>,
