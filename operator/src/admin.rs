@@ -2,6 +2,7 @@
 
 use std::convert::Infallible;
 use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
 
 use http::{Method, Request, Response, StatusCode, header};
 use http_body_util::Full;
@@ -40,15 +41,23 @@ pub(crate) async fn run(listener: TcpListener, shared: Arc<Shared>, mut stop: St
     }
 }
 
-/// Alive is whoever answers. Ready is whoever has read the cluster once; whether the API server answers now is no matter.
+/// Alive is whoever answers. Ready is whoever has read the cluster once and has told the API server of its webhook, so that
+/// the next pod is injected; whether the API server answers now is no matter.
 fn answer(request: &Request<Incoming>, shared: &Shared) -> Response<Full<Bytes>> {
     if request.method() != Method::GET {
         return response(StatusCode::METHOD_NOT_ALLOWED, TEXT, "only GET\n");
     }
     match request.uri().path() {
         "/healthz" => response(StatusCode::OK, TEXT, "ok\n"),
-        "/readyz" if shared.published.borrow().is_some() => response(StatusCode::OK, TEXT, "ok\n"),
-        "/readyz" => response(StatusCode::SERVICE_UNAVAILABLE, TEXT, "the cluster has not been read yet\n"),
+        "/readyz" if shared.published.borrow().is_none() => {
+            response(StatusCode::SERVICE_UNAVAILABLE, TEXT, "the cluster has not been read yet\n")
+        }
+        "/readyz" if !shared.told.load(Relaxed) => response(
+            StatusCode::SERVICE_UNAVAILABLE,
+            TEXT,
+            "the webhook's caBundle has not been written yet\n",
+        ),
+        "/readyz" => response(StatusCode::OK, TEXT, "ok\n"),
         "/metrics" => response(StatusCode::OK, METRICS, shared.metrics.text()),
         _ => response(StatusCode::NOT_FOUND, TEXT, "there are /healthz, /readyz and /metrics\n"),
     }

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 use std::net::IpAddr;
+use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -77,6 +78,8 @@ pub(crate) struct Shared {
     pub(crate) published: watch::Sender<Option<Published>>,
     /// Who leads.
     pub(crate) leadership: watch::Sender<Leadership>,
+    /// The API server has been told whom to trust as our webhook; or cannot be, which keeps nobody waiting.
+    pub(crate) told: AtomicBool,
     /// Told when an object, a pod or a Secret has changed.
     pub(crate) world_changed: Notify,
     /// Told when something has changed that status shows.
@@ -96,6 +99,7 @@ impl Shared {
         Arc::new(Self {
             published: watch::Sender::new(None),
             leadership: watch::Sender::new(Leadership::Follower { address: String::new() }),
+            told: AtomicBool::new(false),
             world_changed: Notify::new(),
             status_changed: Notify::new(),
             ledger_urgent: Notify::new(),

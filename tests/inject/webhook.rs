@@ -7,6 +7,7 @@ use k8s_openapi::api::admissionregistration::v1::MutatingWebhookConfiguration;
 use k8s_openapi::api::core::v1::{ConfigMap, Pod};
 use kube::api::DeleteParams;
 use kube::{Api, ResourceExt};
+use pointsman_operator::OperatorConfig;
 use pointsman_test_support::{LONG, wait_for};
 use serde_json::{Value, json};
 
@@ -72,6 +73,29 @@ async fn pods_of_the_cluster_and_of_the_operator_are_never_touched_whatever_thei
             assert!(!has_sidecar(&created), "{namespace}, {label:?}");
         }
     }
+    operator.stop().await?;
+    Ok(())
+}
+
+/// Whoever waits for the operator, as `helm install --wait` does, need not wait for more.
+#[tokio::test]
+async fn once_the_operator_is_ready_the_next_pod_is_injected() -> anyhow::Result<()> {
+    let control_plane = cluster().await?;
+    let free = tokio::net::TcpListener::bind("127.0.0.1:0").await?.local_addr()?;
+    install_webhook(&control_plane, free, "Ignore").await?;
+    let namespace = control_plane.create_namespace("soon").await?;
+    let api: Api<Pod> = Api::namespaced(control_plane.new_client().await?, &namespace);
+    let config = OperatorConfig { webhook_listen: free, ..config(&control_plane, "operator-0").await? };
+    let operator = config.start().await?;
+    let ready = format!("http://{}/readyz", operator.admin_address);
+    wait_for("the operator is ready", LONG, || async {
+        let request = http::Request::get(&ready).body(String::new())?;
+        let status = pointsman_test_support::http::send(request).await?.status();
+        Ok((status == 200).then_some(()))
+    })
+    .await?;
+    let created = create(&api, &labelled(Some("enabled")), false).await?;
+    assert!(has_sidecar(&created));
     operator.stop().await?;
     Ok(())
 }

@@ -2,10 +2,12 @@
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
-use std::time::Duration;
+use std::sync::atomic::Ordering::Relaxed;
+use std::time::{Duration, Instant};
 
+use futures::FutureExt;
 use k8s_openapi::ByteString;
-use k8s_openapi::api::admissionregistration::v1::MutatingWebhookConfiguration;
+use k8s_openapi::api::admissionregistration::v1::{MutatingWebhook, MutatingWebhookConfiguration};
 use k8s_openapi::api::core::v1::ConfigMap;
 use kube::api::{Patch, PatchParams};
 use kube::{Api, Client, ResourceExt};
@@ -16,6 +18,12 @@ use crate::FIELD_MANAGER;
 use crate::gather::Stores;
 use crate::inject;
 use crate::shared::{Shared, Stop};
+
+/// Sidecars are served even by an operator whose webhook the API server cannot be told of.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// How often it is looked until then.
+const AT_FIRST: Duration = Duration::from_millis(200);
 
 /// Publishes, while this replica leads.
 pub(crate) struct Publisher {
@@ -39,16 +47,23 @@ impl Publisher {
     /// right.
     pub(crate) async fn run(self, shared: Arc<Shared>, mut stop: Stop) {
         let mut bundle = self.trust.bundle.subscribe();
+        let mut leadership = shared.leadership.subscribe();
+        let since = Instant::now();
         loop {
+            let pause = if shared.told.load(Relaxed) { self.tend } else { self.tend.min(AT_FIRST) };
             tokio::select! {
-                () = tokio::time::sleep(self.tend) => {}
+                () = tokio::time::sleep(pause) => {}
                 changed = bundle.changed() => if changed.is_err() { return },
+                changed = leadership.changed() => if changed.is_err() { return },
                 () = stop.wait() => return,
+            }
+            let text = bundle.borrow_and_update().clone();
+            if self.has_told(&text) || since.elapsed() > PATIENCE {
+                shared.told.store(true, Relaxed);
             }
             if !shared.is_leader() {
                 continue;
             }
-            let text = bundle.borrow_and_update().clone();
             // First the API server: it alone must know before the first call that needs it.
             if let Err(error) = self.publish_to_webhook(&text).await {
                 self.failed(&shared, &error, "the webhook's configuration");
@@ -103,21 +118,26 @@ impl Publisher {
         wanted.into_iter().filter(|ns| !says(ns) && !leaves(ns)).collect()
     }
 
-    /// Owns one field of each entry, and nothing else.
-    async fn publish_to_webhook(&self, bundle: &str) -> Result<(), kube::Error> {
+    /// Whether the API server's own view has the bundle, as far as ours can tell; so it is where no webhook is installed.
+    fn has_told(&self, bundle: &str) -> bool {
+        let is_read = self.stores.webhooks.wait_until_ready().now_or_never().is_some();
+        is_read && self.outdated(bundle).is_none()
+    }
+
+    /// The webhook's configuration, where an entry of it does not carry the bundle.
+    fn outdated(&self, bundle: &str) -> Option<Arc<MutatingWebhookConfiguration>> {
         let stored = self.stores.webhooks.state();
-        let Some(configuration) =
-            stored.iter().find(|object| object.name_any() == self.webhook_configuration)
-        else {
-            return Ok(());
-        };
-        let entries = configuration.webhooks.as_deref().unwrap_or_default();
-        let current = |entry: &k8s_openapi::api::admissionregistration::v1::MutatingWebhook| {
+        let configuration = stored.into_iter().find(|o| o.name_any() == self.webhook_configuration)?;
+        let current = |entry: &MutatingWebhook| {
             entry.client_config.ca_bundle.as_ref().is_some_and(|known| known.0 == bundle.as_bytes())
         };
-        if entries.iter().all(current) {
-            return Ok(());
-        }
+        (!configuration.webhooks.iter().flatten().all(current)).then_some(configuration)
+    }
+
+    /// Owns one field of each entry, and nothing else.
+    async fn publish_to_webhook(&self, bundle: &str) -> Result<(), kube::Error> {
+        let Some(configuration) = self.outdated(bundle) else { return Ok(()) };
+        let entries = configuration.webhooks.as_deref().unwrap_or_default();
         let bundle = ByteString(bundle.as_bytes().to_vec());
         let entries: Vec<_> = entries
             .iter()
