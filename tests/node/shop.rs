@@ -63,7 +63,7 @@ async fn the_shop_is_answered_and_an_edit_of_its_policy_restarts_nothing() -> an
     assert!(late < SignedDuration::from_secs(5), "{late}");
 
     // Watching, the same pods are served what the policy names, and the columns tell what that costs too much.
-    let watch = r#"{"spec":{"mode":"Observe","baseline":"gpt-5","candidates":[{"model":"gpt-5"},{"model":"gpt-5-nano"}]}}"#;
+    let watch = r#"{"spec":{"mode":"Observe","objective":"Cost","baseline":"gpt-5","candidates":[{"model":"gpt-5"},{"model":"gpt-5-nano"}]}}"#;
     shop.kubectl(&["patch", "rpol", "default", "--type=merge", "-p", watch]).await?;
     wait_for("the columns tell what would have been saved", PATIENT, || async {
         let policy = shop.kubectl(&["get", "rpol"]).await?;
