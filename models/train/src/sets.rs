@@ -164,7 +164,8 @@ mod tests {
         let labels = |counts: &[(&'static str, usize)]| -> Vec<&'static str> {
             counts.iter().flat_map(|(label, count)| std::iter::repeat_n(*label, *count)).collect()
         };
-        let cases: &[(&[(&str, usize)], &[&str])] = &[
+        type Case = (&'static [(&'static str, usize)], &'static [&'static str]);
+        let cases: &[Case] = &[
             (&[("sums", 300), ("a:x", 200), ("a:y", 200), ("tiny", 9)], &["s a", "s sums"]),
             (&[("sums", 299), ("a:x", 400)], &["s"]),
             // Kinds of one set, not sets.
@@ -187,7 +188,7 @@ mod tests {
     #[test]
     fn what_a_large_set_teaches_is_not_held_against_a_small_one() {
         let labels: Vec<&str> = (0..2000).map(|row| if row < 1600 { "large:x" } else { "small" }).collect();
-        let word = |row: usize| row % 2 == 0;
+        let word = |row: usize| row.is_multiple_of(2);
         let source = source(&labels, |row| f64::from(u8::from(word(row) == (row < 1600))));
         let mut rows = Rows::new(3);
         (0..2000).for_each(|row| {
