@@ -84,6 +84,47 @@ proptest! {
     }
 }
 
+proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(2000) })]
+
+    /// A model that another beats on this very call, in quality and cost and time, is never picked: not under any weights, at
+    /// no price of quality, and by no program. Only MostAvailable looks at something else.
+    #[test]
+    fn nobody_picks_a_model_that_another_beats_in_everything(
+        rows in prop::array::uniform3((1u32..2000, 0.05..0.95f64, 50.0..2000.0f64)),
+        (objective, optimizer) in (0..4usize, 0..10usize),
+        bound in prop::option::of(1u64..6_000_000),
+        draws in prop::array::uniform2(0.0..1.0f64),
+        lambda in 0.0..2000.0f64,
+    ) {
+        let optimizer = OPTIMIZERS[optimizer];
+        if optimizer == Optimizer::MostAvailable {
+            return Ok(());
+        }
+        let mut several = provider();
+        for (at, (cents, quality, time)) in rows.into_iter().enumerate() {
+            several.models[at] = model(MODELS[at].0, &format!("{:.2}", f64::from(cents) / 100.0), quality, time);
+        }
+        let strategy = Strategy {
+            optimizer: Some(optimizer),
+            max_cost_per_call: bound.map(Nano),
+            on_infeasible: OnInfeasible::Cheapest,
+            ..Strategy::default()
+        };
+        let mut world = World::new(with_strategy(OBJECTIVES[objective], strategy));
+        world.put(Kind::Provider, "p", Compiled::Provider(several));
+        let snapshot = world.snapshot();
+        let d = run(&snapshot, &Call { draws, lambda, ..Call::default() });
+        let picked = d.picked().expect("somebody can answer");
+        let beats = |other: &Considered| {
+            other.quality > picked.quality
+                && other.expected_cost < picked.expected_cost
+                && other.expected_ms < picked.expected_ms
+        };
+        prop_assert!(!d.considered.iter().any(beats), "{:?} {optimizer:?}: {:?}", OBJECTIVES[objective], d.considered);
+    }
+}
+
 #[test]
 fn every_objective_works_with_every_optimizer_bounded_or_not() {
     for objective in OBJECTIVES {
