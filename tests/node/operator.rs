@@ -65,7 +65,7 @@ async fn the_release_is_uninstalled_and_installed_again_under_running_pods() -> 
     let file = tempfile::NamedTempFile::new()?;
     std::fs::write(file.path(), values)?;
     let path = file.path().display().to_string();
-    // As the README has it; then what this suite was installed with.
+    // As the README has it, `--wait` included; then what this suite was installed with.
     let release = ["pointsman", "./operator/chart", "-n", ROOT, "--wait", "--timeout=180s"];
     node.helm(&[&["install"], &release[..], &["--create-namespace"]].concat()).await?;
     node.operator_ready().await?;
