@@ -5,6 +5,7 @@
 mod cluster;
 mod observe;
 mod plans;
+mod wiring;
 
 use std::time::{Duration, Instant};
 
