@@ -18,7 +18,8 @@ pub(crate) fn text(path: &Path) -> anyhow::Result<String> {
     } else {
         bytes
     };
-    String::from_utf8(unpacked).map_err(|_| anyhow!("{} is not UTF-8 text", path.display()))
+    String::from_utf8(unpacked)
+        .map_err(|_| anyhow!("{} is not UTF-8 text; give a file of JSON, plain or gzip", path.display()))
 }
 
 /// Reads the models file.
