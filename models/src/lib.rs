@@ -13,6 +13,7 @@ pub mod coefficient;
 pub mod date;
 pub mod did_you_mean;
 pub mod embedding;
+pub mod length;
 pub mod prior;
 pub mod provider;
 mod recommended;

@@ -203,6 +203,34 @@ fn a_model_that_the_scorer_does_not_know_is_estimated() -> anyhow::Result<()> {
 }
 
 #[test]
+fn a_policy_that_goes_by_length_is_evaluated_by_length() -> anyhow::Result<()> {
+    let folder = Folder::new()?;
+    folder.train("model")?;
+    // A sum has about fifteen tokens with those around it, the longer poem about forty.
+    let by_length = "
+apiVersion: pointsman.dev/v1alpha1
+kind: RoutingPolicy
+metadata: {name: shop}
+spec:
+  scorer: {kind: TokenLength}
+  tiers: [{name: short}, {name: long, minTokens: 30}]
+  candidates: [{model: large, tier: long}, {model: small, tier: short}]
+";
+    folder.write("policy.yaml", by_length)?;
+    let poem = format!("Write a poem on rain, {}.", vec!["and on wind"; 10].join(", "));
+    let line = |id: &str, prompt: &str| {
+        json!({"prompt_id": id, "source": "shop", "prompt": prompt, "in_tokens": 1}).to_string() + "\n"
+    };
+    folder.write("two.jsonl", &(line("sum", "What is 1 plus 8?") + &line("poem", &poem)))?;
+    let said = folder.evaluate("two.jsonl", "decisions.jsonl", &[])?;
+    assert_eq!(said.code, Some(0), "{}", said.stderr);
+    let picks: Vec<Value> =
+        folder.decisions("decisions.jsonl")?.iter().map(|line| line["model"].clone()).collect();
+    assert_eq!(picks, ["small", "large"]);
+    Ok(())
+}
+
+#[test]
 fn what_is_wrong_is_said_with_its_place_and_a_remedy() -> anyhow::Result<()> {
     let folder = Folder::new()?;
     folder.write("outcomes.jsonl", &outcomes(50, true)?)?;

@@ -1,4 +1,4 @@
-//! Without a routing model, the length of a text picks the tier.
+//! Without a routing model, the length of a conversation in tokens picks the tier.
 
 use pointsman_test_support::provider::Provider;
 
@@ -22,13 +22,15 @@ spec:
 ";
 
 #[tokio::test]
-async fn a_short_text_goes_to_the_lowest_tier_and_a_long_one_to_its_own() -> anyhow::Result<()> {
+async fn a_text_goes_to_its_tier_by_the_tokens_that_tiktoken_counts() -> anyhow::Result<()> {
     let provider = Provider::start();
     let world = World::of(&provider)?;
     world.write("policy.yaml", POLICY)?;
     let gateway = Gateway::start(&world).await?;
+    let words = |count: usize| vec!["word"; count].join(" ");
+    // A word and its space are one token; 7 more are the message's and the conversation's.
     for (text, model) in
-        [("hello".to_owned(), "gpt-y"), ("word ".repeat(100), "gpt-y"), ("word ".repeat(400), "gpt-x")]
+        [("hello".to_owned(), "gpt-y"), (words(192), "gpt-y"), (words(193), "gpt-x"), (words(4000), "gpt-x")]
     {
         let answer = gateway.client.chat(&ask("auto", &text)).await?;
         assert_eq!((answer.status, answer.header("x-pointsman-model")), (200, Some(model)), "{text}");

@@ -1,10 +1,11 @@
 //! One pass over a file: scores, admits, decides, and moves the shadow price from call to call.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use anyhow::bail;
 use pointsman_config::money::Nano;
-use pointsman_config::policy::Optimizer;
+use pointsman_config::policy::{Optimizer, ScorerKind};
 use pointsman_core::decide::{
     Admit, CandidateScore, Decision, Method, Outcome as Chosen, ScoreMethod, ScoreSource, Scores, View,
     admit, decide,
@@ -17,6 +18,7 @@ use pointsman_core::overrides::Overrides;
 use pointsman_core::shadow::{self, ShadowPrice};
 use pointsman_core::snapshot::Asked;
 use pointsman_core::time::Millis;
+use pointsman_models::length::Ruler;
 use pointsman_models::scorer::{Peers, Prediction, RoutingModel, ScoreText, Scratch};
 use pointsman_train::outcomes::Outcome;
 use serde_json::{Value, json};
@@ -31,6 +33,8 @@ pub(super) struct Pass<'a> {
     positions: Vec<Option<usize>>,
     /// By whom each candidate is estimated that the scorer does not know.
     peers: Vec<Option<Peers>>,
+    /// Where tiers go by length.
+    ruler: Option<Ruler>,
     scratch: Scratch,
     price: Option<ShadowPrice>,
     expected: f64,
@@ -50,6 +54,7 @@ impl<'a> Pass<'a> {
             world,
             scorer,
             peers: scorer.peers(&candidates),
+            ruler: Ruler::of(&world.policy.config.tiers, targets().map(|target| &*target.key.model)),
             positions,
             scratch: Scratch::default(),
             price: None,
@@ -139,6 +144,7 @@ impl<'a> Pass<'a> {
             measured: &|_| Measured::default(),
             turn: &|_| self.decided,
             room: &|_| None,
+            length: &|| self.ruler.map_or(0, |ruler| ruler.length(conversation(&line.prompt))),
             in_flight: 0,
             lambda,
             now: Millis::default(),
@@ -146,6 +152,10 @@ impl<'a> Pass<'a> {
         };
         match admit(&facts, &view) {
             Admit::Decided(decision) => decision,
+            // As in the data plane: only this kind asks the routing model.
+            Admit::Score(admitted) if world.policy.config.scorer.kind != ScorerKind::Embedding => {
+                decide(&view, admitted, &Scores::NONE)
+            }
             Admit::Score(admitted) => {
                 let task = prediction.task.and_then(|task| self.scorer.tasks().get(usize::from(task)));
                 let scores = Scores {
@@ -224,4 +234,9 @@ fn draws(id: &str) -> [f64; 2] {
         let bytes = digest[at..at + 8].try_into().expect("a digest has 32 bytes");
         (u64::from_be_bytes(bytes) >> 11) as f64 / (1u64 << 53) as f64
     })
+}
+
+/// A prompt is one message of the user's.
+fn conversation(prompt: &str) -> [(Cow<'_, str>, [Cow<'_, str>; 1]); 1] {
+    [("user".into(), [prompt.into()])]
 }

@@ -91,6 +91,7 @@ fn best(snapshot: &Snapshot, deciding: bool, batches: u32, per_batch: u32) -> f6
         expected: &expected,
         measured: &|_| Measured::default(),
         turn: &|_| 7,
+        length: &|| 100,
         room: &|_| None,
         in_flight: 0,
         lambda: 100.0,

@@ -77,6 +77,7 @@ pub(crate) fn decide(
         measured: &|target| plane.measured(target, now),
         turn: &|lead| plane.turn(route.policy, lead),
         room: &|limit| plane.room(limit),
+        length: &|| plane.policies[route.policy].scorer.length(chat),
         in_flight: data.shared.in_flight.load(Relaxed) as u64,
         lambda: lambda(plane, route.policy, &facts),
         now,

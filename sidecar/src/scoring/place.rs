@@ -4,9 +4,11 @@ use std::sync::Arc;
 
 use pointsman_config::policy::ScorerKind;
 use pointsman_core::snapshot::{Policy, Snapshot};
+use pointsman_models::length::Ruler;
 use pointsman_models::scorer::{Peers, RoutingModel};
 
 use super::Shelf;
+use pointsman_wire::openai::request::ChatRequest;
 
 /// The scorer of one policy.
 pub(crate) struct ScorerPart {
@@ -22,6 +24,8 @@ pub(crate) struct ScorerPart {
     pub(crate) peers: Vec<Option<Peers>>,
     /// Whether candidates are estimated where the model knows none of them; else tiers choose.
     pub(crate) estimates: bool,
+    /// Where tiers go by length.
+    ruler: Option<Ruler>,
 }
 
 impl ScorerPart {
@@ -40,13 +44,20 @@ impl ScorerPart {
         let positions: Vec<Option<usize>> = each().map(position).collect();
         let priors = each().map(|target| snapshot.targets[target].model.prior.quality);
         let candidates: Vec<(Option<usize>, f64)> = positions.iter().copied().zip(priors).collect();
+        let names = each().map(|target| &*snapshot.targets[target].model.provider_model);
         Self {
             kind: config.kind,
+            ruler: Ruler::of(&policy.config.tiers, names),
             peers: taken.model.as_ref().map(|model| model.peers(&candidates)).unwrap_or_default(),
             positions,
             estimates: policy.config.tiers.is_empty(),
             model: taken.model,
             problem: taken.problem,
         }
+    }
+
+    /// How long the conversation is in tokens, as far as a tier asks.
+    pub(crate) fn length(&self, chat: &ChatRequest) -> u64 {
+        self.ruler.map_or(0, |ruler| ruler.length(chat.messages()))
     }
 }

@@ -20,8 +20,9 @@ pub struct Tier {
     #[schemars(schema_with = "schema::fraction")]
     pub min_complexity: Option<String>,
 
-    /// Texts of at least so many input tokens are for this tier, where nobody says how complex they are. Default: none;
-    /// a tier without any threshold is the lowest.
+    /// Conversations of at least so many tokens are for this tier, where nobody says how complex they are. Tokens as
+    /// OpenAI's tiktoken counts them, 4 more per message and 2 in all. Default: none; a tier without any threshold is the
+    /// lowest.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 0, max = 100_000_000))]
     pub min_tokens: Option<i32>,

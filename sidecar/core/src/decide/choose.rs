@@ -45,7 +45,7 @@ fn choose(v: &View<'_>, admitted: Admitted, scores: &Scores<'_>) -> Decision {
     let aim = aim(v, objective, optimizer);
     let ladder = match rule {
         None if !scores.method.compares_models() && v.policy.config.scorer.kind != ScorerKind::Prior => {
-            tiers::ladder(&v.policy.config.tiers, scores.complexity(), call.input_tokens)
+            tiers::ladder(&v.policy.config.tiers, scores.complexity(), v.length)
         }
         _ => None,
     };

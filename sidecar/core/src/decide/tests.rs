@@ -212,6 +212,7 @@ fn run(snapshot: &Snapshot, call: &Call<'_>) -> Decision {
         draws: call.draws,
         measured: &|target| call.measured[target],
         turn: &|_| call.turn,
+        length: &|| call.tokens,
     };
     let prompt = Prompt(call.prompt);
     let facts = Facts {
@@ -548,6 +549,7 @@ fn scores_that_are_not_probabilities_are_replaced_by_the_prior() {
         draws: [0.5; 2],
         measured: &|_| Measured::default(),
         turn: &|_| 0,
+        length: &|| 10,
     };
     let prompt = Prompt("x");
     let facts = Facts {

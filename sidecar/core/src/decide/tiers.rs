@@ -2,7 +2,7 @@
 //!
 //! Asked only where the scores do not tell models apart. The tier is the one with the highest threshold that the text
 //! reaches; a tier without any threshold is the lowest. Where nobody knows the complexity, or no tier asks for it, the
-//! input tokens decide.
+//! length of the conversation in tokens decides.
 
 use pointsman_config::policy::TierConfig;
 use smallvec::SmallVec;
@@ -31,15 +31,15 @@ pub enum TierBy {
 pub(super) fn ladder(
     tiers: &[TierConfig],
     complexity: Option<f64>,
-    tokens: u64,
+    length: impl FnOnce() -> u64,
 ) -> Option<(TierBy, SmallVec<[usize; 4]>)> {
     let known = complexity.filter(|_| tiers.iter().any(|tier| tier.min_complexity.is_some()));
     if let Some(complexity) = known {
-        return climb(tiers, |tier| tier.min_complexity, |tier| tier.min_tokens.is_some(), complexity)
+        return climb(tiers, |tier| tier.min_complexity, |tier| tier.min_tokens.is_some(), || complexity)
             .map(|ladder| (TierBy::Complexity, ladder));
     }
     let threshold = |tier: &TierConfig| tier.min_tokens.map(|min| min as f64);
-    climb(tiers, threshold, |tier| tier.min_complexity.is_some(), tokens as f64)
+    climb(tiers, threshold, |tier| tier.min_complexity.is_some(), || length() as f64)
         .map(|ladder| (TierBy::Tokens, ladder))
 }
 
@@ -47,7 +47,7 @@ fn climb(
     tiers: &[TierConfig],
     threshold: impl Fn(&TierConfig) -> Option<f64>,
     has_other: impl Fn(&TierConfig) -> bool,
-    value: f64,
+    value: impl FnOnce() -> f64,
 ) -> Option<SmallVec<[usize; 4]>> {
     // A tier that only asks for something else has no place on this ladder.
     let place = |tier: &TierConfig| threshold(tier).or((!has_other(tier)).then_some(0.0));
@@ -57,6 +57,7 @@ fn climb(
     let mut steps: SmallVec<[(f64, usize); 4]> =
         tiers.iter().enumerate().filter_map(|(i, tier)| Some((place(tier)?, i))).collect();
     steps.sort_by(|a, b| a.0.total_cmp(&b.0).then(a.1.cmp(&b.1)));
+    let value = value();
     let at = steps.iter().rposition(|(least, _)| value >= *least).unwrap_or(0);
     let (below, above) = steps.split_at(at);
     Some(above.iter().chain(below.iter().rev()).map(|(_, i)| *i).collect())
@@ -92,7 +93,7 @@ mod tests {
             (None, 500, TierBy::Tokens, [2, 0, 1]),
             (None, 4000, TierBy::Tokens, [0, 2, 1]),
         ] {
-            let found = ladder(&tiers, complexity, tokens).expect("thresholds");
+            let found = ladder(&tiers, complexity, || tokens).expect("thresholds");
             assert_eq!((found.0, found.1.as_slice()), (by, expected.as_slice()), "{complexity:?} {tokens}");
         }
     }
@@ -102,17 +103,17 @@ mod tests {
         let tiers =
             [tier("small", None, None), tier("long", None, Some(2000)), tier("hard", Some(0.5), None)];
         let found =
-            |complexity, tokens| ladder(&tiers, complexity, tokens).map(|(_, ladder)| ladder.to_vec());
+            |complexity, tokens| ladder(&tiers, complexity, || tokens).map(|(_, ladder)| ladder.to_vec());
         assert_eq!(found(Some(0.9), 9000), Some(vec![2, 0]));
         assert_eq!(found(None, 9000), Some(vec![1, 0]));
     }
 
     #[test]
     fn tiers_without_thresholds_are_names_for_rules_only() {
-        assert_eq!(ladder(&[tier("a", None, None), tier("b", None, None)], Some(0.5), 10), None);
-        assert_eq!(ladder(&[], Some(0.5), 10), None);
+        assert_eq!(ladder(&[tier("a", None, None), tier("b", None, None)], Some(0.5), || 10), None);
+        assert_eq!(ladder(&[], Some(0.5), || 10), None);
         // Only the length is asked for, so that the complexity decides nothing.
         let tiers = [tier("short", None, None), tier("long", None, Some(100))];
-        assert_eq!(ladder(&tiers, Some(0.9), 10).map(|l| (l.0, l.1[0])), Some((TierBy::Tokens, 0)));
+        assert_eq!(ladder(&tiers, Some(0.9), || 10).map(|l| (l.0, l.1[0])), Some((TierBy::Tokens, 0)));
     }
 }

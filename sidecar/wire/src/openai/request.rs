@@ -54,12 +54,19 @@ struct Fields {
     reasoning: bool,
     /// Bytes of tools, tool calls and schemas: they reach the model, but are nobody's text.
     schema_bytes: u64,
-    messages: u32,
+    /// Of each message.
+    roles: SmallVec<[Text; 8]>,
     images: u32,
     image_bytes: u64,
     is_unbounded: bool,
     texts: SmallVec<[MessageText; 8]>,
     text_bytes: u64,
+}
+
+impl Fields {
+    fn message_count(&self) -> u32 {
+        self.roles.len() as u32
+    }
 }
 
 #[derive(Clone, Copy, Debug, Default)]
@@ -152,7 +159,7 @@ impl ChatRequest {
     }
 
     pub fn message_count(&self) -> u32 {
-        self.fields.messages
+        self.fields.message_count()
     }
 
     /// Returns the length of all messages' text, decoded, in bytes.
@@ -165,7 +172,7 @@ impl ChatRequest {
     pub fn input_tokens_estimate(&self) -> u64 {
         let fields = &self.fields;
         let text = tokens_of_bytes(fields.text_bytes + fields.schema_bytes);
-        let around = 3 + 4 * u64::from(fields.messages) + TOKENS_PER_IMAGE * u64::from(fields.images);
+        let around = 3 + 4 * u64::from(fields.message_count()) + TOKENS_PER_IMAGE * u64::from(fields.images);
         (text + around).min(self.input_tokens_bound())
     }
 
@@ -175,7 +182,7 @@ impl ChatRequest {
     pub fn input_tokens_bound(&self) -> u64 {
         let fields = &self.fields;
         (self.body.len() as u64 - fields.image_bytes)
-            + TOKENS_PER_MESSAGE * u64::from(fields.messages)
+            + TOKENS_PER_MESSAGE * u64::from(fields.message_count())
             + TOKENS_PER_IMAGE_AT_MOST * u64::from(fields.images)
             + TOKENS_PER_REQUEST
     }

@@ -1,6 +1,9 @@
 #![allow(clippy::unwrap_used)]
 
+use std::borrow::Cow;
+
 use bytes::Bytes;
+use serde_json::json;
 
 use super::*;
 
@@ -412,4 +415,28 @@ fn a_lone_surrogate_is_replaced() {
         let request = parse(&format!(r#"{{"model":"m","messages":[{{"role":"user","content":"{raw}"}}]}}"#));
         assert_eq!(request.last_user_text(), decoded);
     }
+}
+
+#[test]
+fn every_message_has_its_role_and_the_parts_of_its_text() {
+    let body = json!({"model": "auto", "messages": [
+        {"role": "system", "content": "Be brief."},
+        {"role": "user", "content": [
+            {"type": "text", "text": "one"},
+            {"type": "image_url", "image_url": {"url": "https://images.test/1.png"}},
+            {"type": "text", "text": "t\u{1F40D}o"},
+        ]},
+        {"role": "assistant", "content": null, "tool_calls": []},
+        {"role": "tool", "content": "21.5", "tool_call_id": "1"},
+    ]});
+    let request = parse(&body.to_string());
+    let told: Vec<_> =
+        request.messages().map(|(role, parts)| (role.into_owned(), parts.collect::<Vec<_>>())).collect();
+    let expected: Vec<(String, Vec<Cow<'_, str>>)> = vec![
+        ("system".into(), vec!["Be brief.".into()]),
+        ("user".into(), vec!["one".into(), "t\u{1F40D}o".into()]),
+        ("assistant".into(), vec![]),
+        ("tool".into(), vec!["21.5".into()]),
+    ];
+    assert_eq!(told, expected);
 }

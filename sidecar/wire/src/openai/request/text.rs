@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use super::{ChatRequest, MessageText};
+use super::{ChatRequest, Fields, MessageText};
 
 impl ChatRequest {
     /// Returns the text of the last message whose role is `user`; empty where there is none.
@@ -19,6 +19,18 @@ impl ChatRequest {
     /// Returns the text of all messages, in order, one line break between parts.
     pub fn all_text(&self) -> Cow<'_, str> {
         self.join(|_| true)
+    }
+
+    /// Walks through all messages in order: the role of each, and the parts of its text.
+    pub fn messages(&self) -> impl Iterator<Item = (Cow<'_, str>, impl Iterator<Item = Cow<'_, str>>)> {
+        let Fields { roles, texts, .. } = &self.fields;
+        let mut rest = texts.as_slice();
+        roles.iter().zip(0..).map(move |(role, message)| {
+            let ends = rest.iter().position(|text| text.message != message).unwrap_or(rest.len());
+            let (of_message, others) = rest.split_at(ends);
+            rest = others;
+            (role.decode(&self.body), of_message.iter().map(|text| text.text.decode(&self.body)))
+        })
     }
 
     /// Walks through the messages whose role is `user`, newest first, each with its parts in order.

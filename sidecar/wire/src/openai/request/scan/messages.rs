@@ -12,10 +12,9 @@ impl Scan<'_> {
         }
         let mut items = self.cursor.items()?;
         while items.next(&mut self.cursor)? {
-            self.message(self.fields.messages)?;
-            self.fields.messages += 1;
+            self.message(self.fields.message_count())?;
         }
-        if self.fields.messages == 0 {
+        if self.fields.roles.is_empty() {
             return Err(RequestError::OutOfRange { field: "messages".into(), expected });
         }
         Ok(())
@@ -32,6 +31,7 @@ impl Scan<'_> {
         };
         let from_user = role.is(self.cursor.text(), "user");
         self.fields.texts[first_text..].iter_mut().for_each(|text| text.from_user = from_user);
+        self.fields.roles.push(role);
         Ok(())
     }
 
