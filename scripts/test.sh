@@ -12,7 +12,9 @@ work="$(mktemp -d)"
 trap 'rm -rf "$work"' EXIT
 export POINTSMAN_SKIPPED="$work/skipped"
 export PYTHONDONTWRITEBYTECODE=1
-touch "$POINTSMAN_SKIPPED"
+# An error says by its causes where it comes from; sixty lines of frames would only bury them.
+export RUST_BACKTRACE=0
+touch "$POINTSMAN_SKIPPED" "$work/failures"
 
 main() {
     step "tools"
@@ -48,6 +50,10 @@ main() {
         counted_by_itself scripts/sdk-tests.sh
     fi
 
+    if [[ -s "$work/failures" ]]; then
+        step "failures"
+        cat "$work/failures"
+    fi
     if [[ -s "$POINTSMAN_SKIPPED" ]]; then
         step "skipped"
         cat "$POINTSMAN_SKIPPED"
@@ -101,6 +107,13 @@ count_rust() {
     own="$(($(wc -l <"$POINTSMAN_SKIPPED") - skipped_themselves))"
     skipped_themselves="$((skipped_themselves + own))"
     count "$((now_passed - own))" "$now_failed" "$((now_ignored + own))" "$2"
+    if [[ "$2" != 0 ]]; then failures "$1" >>"$work/failures"; fi
+}
+
+# failures LOG: which Rust tests failed and what they said, once more where nobody has to look for it.
+failures() {
+    { grep -E '^(error(\[|:)|test .* FAILED$)' "$1" || true; } | sort -u
+    awk '/^Error: | panicked at / { left = 12 } left > 0 && !/^note: run with/ { print "    " $0 } { left -= 1 }' "$1"
 }
 
 # Python's unittest in a folder, if it has any.

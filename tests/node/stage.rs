@@ -16,6 +16,9 @@ answer = OpenAI(max_retries=int(sys.argv[2])).chat.completions.create(
 print(answer.model)
 ";
 
+/// Whether the pod's network knows the provider: its name, and where the Service leads.
+const REACH: &str = "import socket; socket.create_connection(('cloud', 8080), 2)";
+
 /// Waits for its end, and takes it at once.
 const IDLE: &str =
     "import signal, sys; signal.signal(signal.SIGTERM, lambda *_: sys.exit(0)); signal.pause()";
@@ -24,12 +27,15 @@ const IDLE: &str =
 pub(crate) struct Stage<'a> {
     pub(crate) node: &'a Node,
     pub(crate) name: String,
+    /// Whether the shop's provider is in this namespace.
+    has_provider: bool,
 }
 
 impl<'a> Stage<'a> {
     /// The shop without its application, in a namespace whose pods get the sidecar.
     pub(crate) async fn set(node: &'a Node, story: &str) -> anyhow::Result<Self> {
-        let stage = Self::empty(node, story).await?;
+        let mut stage = Self::empty(node, story).await?;
+        stage.has_provider = true;
         let shop = node.kubectl(&["kustomize", "examples/shop"]).await?;
         let ours: Vec<&str> =
             shop.split("\n---\n").filter(|object| !object.contains("\n  name: assistant\n")).collect();
@@ -42,7 +48,7 @@ impl<'a> Stage<'a> {
 
     /// A namespace that somebody else fills.
     pub(crate) fn of(node: &'a Node, name: &str) -> Self {
-        Self { node, name: name.to_owned() }
+        Self { node, name: name.to_owned(), has_provider: false }
     }
 
     /// A labelled namespace with nothing in it, which takes restricted pods only.
@@ -88,10 +94,17 @@ impl<'a> Stage<'a> {
         self.kubectl(&["patch", "rpol", "default", "--type=merge", "-p", &edit]).await.map(drop)
     }
 
-    /// An application that waits to be asked; 2/2.
+    /// An application that waits to be asked; 2/2, on a node whose network has heard of the provider's Service by then.
     pub(crate) async fn app(&self, name: &str) -> anyhow::Result<()> {
+        let target = format!("deployment/{name}");
         self.apply(&deployment(name, 1, IDLE)).await?;
-        self.kubectl(&["rollout", "status", &format!("deployment/{name}"), "--timeout=180s"]).await?;
+        self.kubectl(&["rollout", "status", &target, "--timeout=180s"]).await?;
+        if self.has_provider {
+            wait_for("the pod reaches the provider", PATIENT, || async {
+                self.kubectl(&["exec", &target, "-c", "app", "--", "python3", "-c", REACH]).await.map(Some)
+            })
+            .await?;
+        }
         Ok(())
     }
 
