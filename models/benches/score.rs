@@ -1,4 +1,5 @@
-//! How long does the shipped routing model take for one text, and how much memory does it hold?
+//! How long does the shipped routing model take for one text, and how much memory does it hold? How long does it take to
+//! know that a long conversation reaches a threshold in tokens?
 //!
 //! `cargo bench -p pointsman-models` prints one line per measurement: the fastest of many rounds over different texts, so
 //! that no row of the table is always warm and what else the machine does is left out; `--json` says it for `make bench`.
@@ -10,12 +11,17 @@ use std::path::Path;
 use std::time::Instant;
 
 use bytes::Bytes;
+use pointsman_config::policy::{ScorerKind, TierConfig};
+use pointsman_models::length::Ruler;
 use pointsman_models::scorer::folder::Checksums;
 use pointsman_models::scorer::{RoutingModel, ScoreText, Scratch};
 use pointsman_models::wordpiece::WordPiece;
 
 const TEXTS: usize = 64;
 const ROUNDS: usize = 40;
+/// The threshold of a tier, and a conversation that is longer by far.
+const TIER_TOKENS: u64 = 2000;
+const LONG_TOKENS: usize = 16_000;
 
 fn main() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("shipped");
@@ -46,10 +52,17 @@ fn main() {
     });
     // After scoring: what is read from tables is in memory by now.
     let model_kib = resident_kib().saturating_sub(before);
+    let tier = TierConfig { name: "long".to_owned(), min_complexity: None, min_tokens: Some(TIER_TOKENS) };
+    let ruler = Ruler::of(ScorerKind::TokenLength, &[tier], [["gpt-4o"; 2]]).expect("a tier goes by length");
+    let long: Vec<String> = (0..TEXTS).map(|i| text(&plain, LONG_TOKENS, i)).collect();
+    let length = least(&long, |text| {
+        black_box(ruler.length([("user".into(), [text.into()])]));
+    });
     if std::env::args().any(|argument| argument == "--json") {
         let figures = serde_json::json!({
             "microseconds_at_128_tokens": timed[1].1,
             "microseconds_at_512_tokens": timed[2].1,
+            "microseconds_to_reach_2000_tokens": length,
             "tokenizer_kib": tokenizer_kib,
             "model_kib": model_kib,
         });
@@ -61,6 +74,7 @@ fn main() {
     for (tokens, whole, tokenizing) in timed {
         println!("{tokens} tokens: {whole:.1} microseconds, of them {tokenizing:.1} to tokenize");
     }
+    println!("a text of {LONG_TOKENS} words reaches {TIER_TOKENS} tokens: {length:.1} microseconds");
 }
 
 /// A text of so many words that are one token each.

@@ -5,47 +5,55 @@
 //! ```
 //!
 //! Tokens are those of OpenAI's tiktoken, in the encoding of the models that may answer; `cl100k_base` where they have
-//! none or not the same one. What looks like a special token is text: nobody is one end of a conversation longer for
-//! writing `<|endoftext|>`. The vocabularies are part of the program, and unpacked once, when the first policy asks.
+//! none or not the same one. What looks like a special token is text: nobody's conversation gets shorter by writing
+//! `<|endoftext|>`. The vocabularies are part of the program; one is unpacked when the first policy asks for it.
 
 use std::borrow::Cow;
 use std::fmt;
 
-use pointsman_config::policy::TierConfig;
+use pointsman_config::policy::{ScorerKind, TierConfig};
 use tiktoken::CoreBpe;
 
 /// Tokens around the whole conversation.
 const AROUND_ALL: u64 = 2;
 /// Tokens around each message.
 const AROUND_EACH: u64 = 4;
-/// Text is looked at in pieces of about so many bytes, so that counting ends soon after the answer is known.
+/// No token of either vocabulary has more bytes; both have one of 128 spaces.
+const LONGEST_TOKEN: u64 = 128;
+/// Text is counted in pieces of so many bytes, up to where it can next be cut, and in no longer ones than the second
+/// number says: what is counted at once bounds the time and the memory that it takes.
 const PIECE: usize = 4096;
+const PIECE_AT_MOST: usize = 32 * 1024;
 
 /// A vocabulary and how texts are cut for it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Encoding {
     /// GPT-3.5 Turbo, GPT-4, and where nothing is known.
     Cl100kBase,
-    /// GPT-4o and after.
+    /// GPT-4o and what came after it.
     O200kBase,
 }
 
 impl Encoding {
-    /// The encoding of a model by its provider's name for it; `cl100k_base` where tiktoken knows none.
-    pub fn of_model(name: &str) -> Self {
-        // "openai/gpt-4o" is gpt-4o, whoever serves it.
-        let name = name.rsplit_once('/').map_or(name, |(_, name)| name);
-        match tiktoken::model_to_encoding(name) {
-            // Harmony adds special tokens only.
-            Some("o200k_base" | "o200k_harmony") => Self::O200kBase,
-            _ => Self::Cl100kBase,
-        }
+    /// The encoding of a model that goes by any of these names, whoever serves it (`openai/gpt-4o`); none where they say
+    /// nothing, or name an encoding from before chats.
+    pub fn of_model(names: &[&str]) -> Option<Self> {
+        names.iter().find_map(|name| {
+            let name = name.rsplit_once('/').map_or(*name, |(_, name)| name);
+            match tiktoken::model_to_encoding(name)? {
+                "cl100k_base" => Some(Self::Cl100kBase),
+                // Harmony adds special tokens only.
+                "o200k_base" | "o200k_harmony" => Some(Self::O200kBase),
+                _ => None,
+            }
+        })
     }
 
-    /// The one encoding of all these models; `cl100k_base` where they differ.
-    pub fn of_all<'a>(names: impl IntoIterator<Item = &'a str>) -> Self {
-        let all = names.into_iter().map(Self::of_model);
-        all.reduce(|a, b| if a == b { a } else { Self::Cl100kBase }).unwrap_or(Self::Cl100kBase)
+    /// The one encoding of all these models; `cl100k_base` where they differ, or one of them has none.
+    pub fn of_all<'a>(models: impl IntoIterator<Item = [&'a str; 2]>) -> Self {
+        let mut all = models.into_iter().map(|names| Self::of_model(&names));
+        let first = all.next().flatten().unwrap_or(Self::Cl100kBase);
+        if all.all(|other| other == Some(first)) { first } else { Self::Cl100kBase }
     }
 
     /// As tiktoken calls it.
@@ -73,34 +81,46 @@ impl fmt::Debug for Ruler {
 }
 
 impl Ruler {
-    /// A ruler for these tiers, in the encoding of the models that may answer; none where no tier goes by length.
+    /// A ruler for these tiers, in the encoding of the models that may answer, each by our name for it and its provider's;
+    /// none where no tier goes by length, or this kind of scorer leaves tiers to rules.
     ///
-    /// The first one of an encoding unpacks its vocabulary: tens of milliseconds, and 12 to 16 MB of memory.
-    pub fn of<'a>(tiers: &[TierConfig], models: impl IntoIterator<Item = &'a str>) -> Option<Self> {
+    /// The first one of an encoding unpacks its vocabulary, which takes tens of milliseconds; it is kept until the process
+    /// ends.
+    pub fn of<'a>(
+        scorer: ScorerKind,
+        tiers: &[TierConfig],
+        models: impl IntoIterator<Item = [&'a str; 2]>,
+    ) -> Option<Self> {
+        if scorer == ScorerKind::Prior {
+            return None;
+        }
         let enough = tiers.iter().filter_map(|tier| tier.min_tokens).max()?;
-        Some(Self::new(Encoding::of_all(models), enough))
+        let encoding = Encoding::of_all(models);
+        let vocabulary = tiktoken::get_encoding(encoding.name()).expect("it is a feature of the dependency");
+        Some(Self { encoding, vocabulary, enough })
     }
 
-    fn new(encoding: Encoding, enough: u64) -> Self {
-        let vocabulary = tiktoken::get_encoding(encoding.name()).expect("it is a feature of the dependency");
-        Self { encoding, vocabulary, enough }
+    /// The encoding that it counts in.
+    pub fn encoding(&self) -> Encoding {
+        self.encoding
     }
 
     /// The length of a conversation: of each message its role, and the parts of its content.
     ///
-    /// Counting ends soon after the highest threshold: then the answer is at least that, and not the whole length.
+    /// Counting ends once the highest threshold is reached: then the answer is at least that, and not the whole length. A
+    /// stretch of 32 KiB without a space after a word may count a token or two too many.
     pub fn length<'a, P>(&self, messages: impl IntoIterator<Item = (Cow<'a, str>, P)>) -> u64
     where
         P: IntoIterator<Item = Cow<'a, str>>,
     {
         let mut length = AROUND_ALL;
         for (role, parts) in messages {
-            length += AROUND_EACH + self.vocabulary.count(&role) as u64;
+            length = self.add(length + AROUND_EACH, &role);
             for part in parts {
+                if length >= self.enough {
+                    return length;
+                }
                 length = self.add(length, &part);
-            }
-            if length >= self.enough {
-                break;
             }
         }
         length
@@ -109,6 +129,9 @@ impl Ruler {
     fn add(&self, mut length: u64, text: &str) -> u64 {
         let mut rest = text;
         while !rest.is_empty() && length < self.enough {
+            if length + rest.len() as u64 / LONGEST_TOKEN >= self.enough {
+                return self.enough;
+            }
             let (piece, after) = rest.split_at(joint(rest));
             length += self.vocabulary.count(piece) as u64;
             rest = after;
@@ -117,13 +140,14 @@ impl Ruler {
     }
 }
 
-/// Where a text can be cut without changing its tokens: before the space between two ASCII letters, the first such place
-/// after [`PIECE`] bytes; else at its end. No token of either encoding holds a letter and then a space, and neither looks
-/// back.
+/// Where a text is cut to be counted in pieces.
+///
+/// Before a space that follows anything but white space the tokens stay the same: in both encodings a space stands only
+/// at the start of what their patterns match, or among other white space, and nothing looks back. Where no such place
+/// comes in time, the text is cut between two characters.
 fn joint(text: &str) -> usize {
-    let bytes = text.as_bytes();
-    let is_joint = |at: &usize| {
-        bytes[*at] == b' ' && bytes[at - 1].is_ascii_alphabetic() && bytes[at + 1].is_ascii_alphabetic()
-    };
-    (PIECE..bytes.len().saturating_sub(1)).find(is_joint).unwrap_or(bytes.len())
+    let end = text.floor_char_boundary(PIECE_AT_MOST.min(text.len()));
+    let follows_a_word = |at: &usize| !text[..*at].ends_with(char::is_whitespace);
+    let spaces = text.as_bytes()[..end].iter().enumerate().skip(PIECE).filter(|(_, byte)| **byte == b' ');
+    spaces.map(|(at, _)| at).find(follows_a_word).unwrap_or(end)
 }

@@ -21,7 +21,7 @@ pub use folder::{Files, FolderError, RoutingModel};
 pub use manifest::{Kind, Manifest};
 pub use pointsman_config::score_text::ScoreText;
 pub use response::Peers;
-use response::estimate;
+use response::{estimate, sigmoid};
 
 /// Scores texts. One value serves every thread.
 pub trait Scorer: Send + Sync {
@@ -62,6 +62,11 @@ pub struct Prediction {
 }
 
 impl Prediction {
+    /// How complex the text is, from 0 to 1: the scorer's own word, else its difficulty on the logistic scale.
+    pub fn how_complex(&self) -> f64 {
+        self.complexity.map_or_else(|| sigmoid(f64::from(self.difficulty)), f64::from)
+    }
+
     /// How likely a model of this prior quality answers well that the scorer does not know, by its peers where there are any.
     pub fn estimate(&self, prior_quality: f64, peers: Option<&Peers>) -> f64 {
         let of_all = || f64::from(self.difficulty);

@@ -24,7 +24,6 @@ use pointsman_core::decide::{CandidateScore, Scale, ScoreMethod, ScoreSource, Sc
 use pointsman_core::guard::Guard;
 use pointsman_core::snapshot::Snapshot;
 use pointsman_core::time::Millis;
-use pointsman_models::scorer::response::sigmoid;
 use pointsman_models::scorer::{Prediction, RoutingModel, Scratch};
 use pointsman_wire::openai::request::ChatRequest;
 use smallvec::SmallVec;
@@ -141,14 +140,10 @@ impl Scoring {
 impl Scored {
     /// For the decision.
     pub(crate) fn scores(&self) -> Scores<'_> {
-        let complexity = self
-            .prediction
-            .complexity
-            .map_or_else(|| sigmoid(f64::from(self.prediction.difficulty)), f64::from);
         Scores {
             candidates: &self.candidates,
             scale: Scale::Probability,
-            complexity: Some(complexity),
+            complexity: Some(self.prediction.how_complex()),
             task: self.prediction.task.and_then(|task| self.model.tasks().get(usize::from(task))),
             method: self.method(),
         }

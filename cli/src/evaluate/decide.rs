@@ -54,7 +54,11 @@ impl<'a> Pass<'a> {
             world,
             scorer,
             peers: scorer.peers(&candidates),
-            ruler: Ruler::of(&world.policy.config.tiers, targets().map(|target| &*target.key.model)),
+            ruler: Ruler::of(
+                world.policy.config.scorer.kind,
+                &world.policy.config.tiers,
+                targets().map(|target| [&*target.key.model, &*target.model.provider_model]),
+            ),
             positions,
             scratch: Scratch::default(),
             price: None,
@@ -66,9 +70,10 @@ impl<'a> Pass<'a> {
 
     /// Decides one prompt and says so in one line.
     pub(super) fn decide(&mut self, line: &Outcome) -> anyhow::Result<Value> {
-        let prediction = self.scorer.predict(&ScoreText::of(&line.prompt), &mut self.scratch);
-        let candidates = self.candidate_scores(&prediction);
-        let decision = self.choose(line, &prediction, &candidates);
+        let asks = self.world.policy.config.scorer.kind == ScorerKind::Embedding;
+        let prediction = asks.then(|| self.scorer.predict(&ScoreText::of(&line.prompt), &mut self.scratch));
+        let candidates = prediction.as_ref().map(|known| self.candidate_scores(known)).unwrap_or_default();
+        let decision = self.choose(line, prediction.as_ref(), &candidates);
         let Chosen::Picked(pick, _) = decision.outcome else {
             bail!(
                 "prompt \"{}\": the policy answers it by no candidate ({:?}); let its rules and bounds leave one",
@@ -85,8 +90,7 @@ impl<'a> Pass<'a> {
         let (mut scores, mut cost) = (BTreeMap::new(), BTreeMap::new());
         for (i, row) in decision.considered.iter().enumerate() {
             // A rule may have settled the call before it was scored; what the scorer says is told all the same.
-            let known = candidates[i].source != ScoreSource::Prior;
-            scores.insert(model(i), if known { candidates[i].value } else { row.quality });
+            scores.insert(model(i), candidates.get(i).map_or(row.quality, |score| score.value));
             let usd = row.expected_cost.map(Nano::as_usd);
             let cheapest: &mut Option<f64> = cost.entry(model(i)).or_insert(usd);
             *cheapest = cheapest.zip(usd).map_or(usd.or(*cheapest), |(a, b)| Some(f64::min(a, b)));
@@ -118,7 +122,12 @@ impl<'a> Pass<'a> {
         said.collect::<Vec<_>>().join(", ")
     }
 
-    fn choose(&mut self, line: &Outcome, prediction: &Prediction, candidates: &[CandidateScore]) -> Decision {
+    fn choose(
+        &mut self,
+        line: &Outcome,
+        prediction: Option<&Prediction>,
+        candidates: &[CandidateScore],
+    ) -> Decision {
         let world = self.world;
         let expected = |target: usize| Expected::from(&world.snapshot.targets[target].model.prior);
         let lambda = self.lambda(line, &expected);
@@ -152,26 +161,25 @@ impl<'a> Pass<'a> {
         };
         match admit(&facts, &view) {
             Admit::Decided(decision) => decision,
-            // As in the data plane: only this kind asks the routing model.
-            Admit::Score(admitted) if world.policy.config.scorer.kind != ScorerKind::Embedding => {
-                decide(&view, admitted, &Scores::NONE)
-            }
             Admit::Score(admitted) => {
-                let task = prediction.task.and_then(|task| self.scorer.tasks().get(usize::from(task)));
-                let scores = Scores {
+                let scores = prediction.map_or(Scores::NONE, |known| Scores {
                     candidates,
-                    complexity: prediction.complexity.map(f64::from),
-                    task,
-                    method: ScoreMethod::Embedding,
+                    complexity: Some(known.how_complex()),
+                    task: known.task.and_then(|task| self.scorer.tasks().get(usize::from(task))),
+                    method: if candidates.is_empty() { ScoreMethod::Prior } else { ScoreMethod::Embedding },
                     ..Scores::NONE
-                };
+                });
                 decide(&view, admitted, &scores)
             }
         }
     }
 
-    /// The scorer's word on what it knows, an item-response estimate on what it does not.
+    /// The scorer's word on what it knows, an item-response estimate on what it does not; nothing where it knows no
+    /// candidate and the policy has tiers, to which it leaves the choice.
     fn candidate_scores(&self, prediction: &Prediction) -> Vec<CandidateScore> {
+        if !self.world.policy.config.tiers.is_empty() && self.positions.iter().all(Option::is_none) {
+            return Vec::new();
+        }
         let (targets, candidates) = (&self.world.snapshot.targets, &self.world.policy.candidates);
         let prior = |candidate: usize| targets[candidates[candidate].target].model.prior.quality;
         let of = |(i, position): (usize, &Option<usize>)| {

@@ -109,7 +109,7 @@ pub struct TierConfig {
     /// Texts at least this complex are for it, from 0 to 1.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub min_complexity: Option<f64>,
-    /// Texts of at least so many input tokens are for it, where the complexity is not known.
+    /// Conversations of at least so many tokens are for it, where the complexity is not known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub min_tokens: Option<u64>,
 }
@@ -489,7 +489,7 @@ pub enum ScorerKind {
     /// A routing model of static token embeddings.
     #[default]
     Embedding,
-    /// The length of the text, which picks a tier.
+    /// The length of the conversation in tokens, which picks a tier.
     TokenLength,
     /// Nothing: every model keeps its prior quality.
     Prior,

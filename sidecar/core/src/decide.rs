@@ -61,8 +61,8 @@ pub struct View<'a> {
     pub turn: &'a dyn Fn(usize) -> u64,
     /// What is left of each limit of the snapshot, by index, in its own unit; none where the limit refuses nothing.
     pub room: &'a dyn Fn(usize) -> Option<u64>,
-    /// How long the conversation is, in tokens. Asked only where a tier goes by it, and told only as far as it takes to
-    /// know which tier.
+    /// How long the conversation is, in tokens; beyond the highest threshold of a tier, any number above it. Asked only
+    /// where a tier goes by it.
     pub length: &'a dyn Fn() -> u64,
     /// Calls that are being answered now, this one left out.
     pub in_flight: u64,

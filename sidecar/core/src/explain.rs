@@ -174,10 +174,10 @@ impl Explainer<'_> {
     fn tier(&self, d: &Decision) -> String {
         let Some(TierChoice { tier, by }) = d.tier else { return String::new() };
         let by = match by {
-            TierBy::Complexity => "complexity",
-            TierBy::Tokens => "length",
+            TierBy::Complexity => "the text's complexity",
+            TierBy::Tokens => "the conversation's length",
         };
-        format!(" in tier {} by the text's {by}", self.policy.config.tiers[tier].name)
+        format!(" in tier {} by {by}", self.policy.config.tiers[tier].name)
     }
 
     /// The model's name of a target.

@@ -6,9 +6,9 @@ use pointsman_config::policy::ScorerKind;
 use pointsman_core::snapshot::{Policy, Snapshot};
 use pointsman_models::length::Ruler;
 use pointsman_models::scorer::{Peers, RoutingModel};
+use pointsman_wire::openai::request::ChatRequest;
 
 use super::Shelf;
-use pointsman_wire::openai::request::ChatRequest;
 
 /// The scorer of one policy.
 pub(crate) struct ScorerPart {
@@ -44,10 +44,13 @@ impl ScorerPart {
         let positions: Vec<Option<usize>> = each().map(position).collect();
         let priors = each().map(|target| snapshot.targets[target].model.prior.quality);
         let candidates: Vec<(Option<usize>, f64)> = positions.iter().copied().zip(priors).collect();
-        let names = each().map(|target| &*snapshot.targets[target].model.provider_model);
+        let names = |target: usize| {
+            let known = &snapshot.targets[target];
+            [&*known.key.model, &*known.model.provider_model]
+        };
         Self {
             kind: config.kind,
-            ruler: Ruler::of(&policy.config.tiers, names),
+            ruler: Ruler::of(config.kind, &policy.config.tiers, each().map(names)),
             peers: taken.model.as_ref().map(|model| model.peers(&candidates)).unwrap_or_default(),
             positions,
             estimates: policy.config.tiers.is_empty(),

@@ -11,8 +11,8 @@ use crate::schema::{self, member, rule};
 #[serde(rename_all = "camelCase")]
 #[x_kube(validation = rule("!has(self.model) || self.kind == 'Embedding'", "model goes with kind Embedding only"))]
 pub struct Scorer {
-    /// Embedding (default): a routing model says how likely each candidate answers this text well. TokenLength: the number
-    /// of input tokens picks a tier. Prior: every candidate keeps its prior quality, whatever the text.
+    /// Embedding (default): a routing model says how likely each candidate answers this text well. TokenLength: the length
+    /// of the conversation in tokens picks a tier. Prior: every candidate keeps its prior quality, whatever the text.
     #[serde(default)]
     pub kind: ScorerKind,
 
@@ -28,7 +28,7 @@ choice! {
     pub enum ScorerKind {
         /// A routing model of static token embeddings.
         Embedding = "Embedding",
-        /// The number of input tokens, which picks a tier.
+        /// The length of the conversation in tokens, which picks a tier.
         TokenLength = "TokenLength",
         /// Nothing: candidates keep their prior quality.
         Prior = "Prior",

@@ -13,7 +13,7 @@ pub enum ScoreMethod {
     /// It was not: the models' prior quality, the same for every text.
     #[default]
     Prior,
-    /// By the length of the text, which picks a tier.
+    /// By the length of the conversation, which picks a tier.
     TokenLength,
     /// Static token embeddings and a head with one score per model.
     Embedding,

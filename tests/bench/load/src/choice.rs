@@ -29,6 +29,7 @@ struct Decided {
 struct Scored {
     microseconds_at_128_tokens: f64,
     microseconds_at_512_tokens: f64,
+    microseconds_to_reach_2000_tokens: f64,
     tokenizer_kib: f64,
     model_kib: f64,
 }
@@ -73,10 +74,16 @@ pub fn decisions(bench: &Path, limits: &Limits, folder: &Path) -> Result<[Gate; 
     ])
 }
 
-/// The routing model in the program: time for one text, tokenizing included, and what it holds in memory.
-pub fn scores(bench: &Path, limits: &Limits) -> Result<[Gate; 3]> {
-    let Scored { microseconds_at_128_tokens, microseconds_at_512_tokens, tokenizer_kib, model_kib } =
-        said(bench)?;
+/// The routing model in the program: time for one text, tokenizing included, and what it holds in memory; and the time to
+/// know that a long conversation reaches a tier's threshold.
+pub fn scores(bench: &Path, limits: &Limits) -> Result<[Gate; 4]> {
+    let Scored {
+        microseconds_at_128_tokens,
+        microseconds_at_512_tokens,
+        microseconds_to_reach_2000_tokens: length,
+        tokenizer_kib,
+        model_kib,
+    } = said(bench)?;
     let timed = |tokens: u32, ours: f64, limit: f64| Gate {
         name: format!("score of a text of {tokens} tokens, microseconds"),
         ours,
@@ -88,6 +95,14 @@ pub fn scores(bench: &Path, limits: &Limits) -> Result<[Gate; 3]> {
     Ok([
         timed(128, microseconds_at_128_tokens, limits.score_microseconds_at_128_tokens),
         timed(512, microseconds_at_512_tokens, limits.score_microseconds_at_512_tokens),
+        Gate {
+            name: "16,000 words reach a tier's 2,000 tokens, microseconds".to_owned(),
+            ours: length,
+            bare: None,
+            limit: format!("<= {}", limits.length_microseconds_at_2000_tokens),
+            pass: length <= limits.length_microseconds_at_2000_tokens,
+            detail: "counted where tiers go by length".to_owned(),
+        },
         Gate {
             name: "routing model in memory, MiB".to_owned(),
             ours: model_kib / 1024.0,

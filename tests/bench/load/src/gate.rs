@@ -44,6 +44,7 @@ pub struct Limits {
     pub decision_instructions_tolerance: f64,
     pub score_microseconds_at_128_tokens: f64,
     pub score_microseconds_at_512_tokens: f64,
+    pub length_microseconds_at_2000_tokens: f64,
     pub routing_model_resident_mib: f64,
     pub kept_score_instructions: f64,
 }

@@ -70,7 +70,7 @@ fn a_length_that_stands_in_for_the_complexity_is_told() {
     let explainer = Explainer { snapshot: &snapshot, policy: &snapshot.policies[0] };
     assert_eq!(
         explainer.reasoning(&d),
-        "small came out best of 3 by MaxScore in tier simple by the text's length; how complex the text is, nobody \
+        "small came out best of 3 by MaxScore in tier simple by the conversation's length; how complex the text is, nobody \
          said, so that nothing that asks for it applied. Chance of a good answer 0.60 by its prior, $0.00008 expected."
     );
 }
