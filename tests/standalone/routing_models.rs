@@ -217,7 +217,7 @@ spec:
   candidates: [{model: large, tier: long}, {model: small, tier: short}]
 ";
     folder.write("policy.yaml", by_length)?;
-    let poem = format!("Write a poem on rain, {}.", vec!["and on wind"; 10].join(", "));
+    let poem = format!("Write a poem on rain, {}.", ["and on wind"; 10].join(", "));
     let line = |id: &str, prompt: &str| {
         json!({"prompt_id": id, "source": "shop", "prompt": prompt, "in_tokens": 1}).to_string() + "\n"
     };
