@@ -11,9 +11,12 @@ use serde::Deserialize;
 #[derive(Deserialize)]
 struct Said {
     models: BTreeMap<String, Option<String>>,
-    conversations: Vec<(Vec<(String, String)>, [u64; 2])>,
+    conversations: Vec<(Conversation, [u64; 2])>,
     texts: Vec<(String, [u64; 2])>,
 }
+
+/// Of each message its role and its content.
+type Conversation = Vec<(String, String)>;
 
 fn said() -> Said {
     serde_json::from_str(include_str!("fixtures/tiktoken.json")).expect("the fixture")
