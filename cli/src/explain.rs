@@ -57,6 +57,10 @@ async fn decide_by_folder(path: &Path, args: &Explain, body: &Value) -> anyhow::
     let loaded = Serving::new(Environment::of_process())
         .load(&source)
         .with_context(|| format!("failed to read {}", path.display()))?;
+    if let Some(problems) = loaded.problems_text() {
+        eprint!("{problems}");
+    }
+    loaded.ensure_nothing_is_served_around()?;
     if loaded.entries.is_empty() {
         bail!("{} holds no object that can be served; `pointsman check {0}` says why", path.display());
     }

@@ -60,11 +60,7 @@ async fn serve(args: Run) -> anyhow::Result<ExitCode> {
     if let Some(problems) = first.problems_text() {
         eprint!("{problems}");
     }
-    if let Some(budget) = first.unheld_budget() {
-        bail!(
-            "{budget} would not be held: it has mistakes (above), and no earlier version is known; mend it first"
-        );
-    }
+    first.ensure_nothing_is_served_around()?;
     if first.entries.is_empty() {
         bail!("{}", source.empty());
     }

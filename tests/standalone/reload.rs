@@ -78,7 +78,9 @@ async fn the_last_good_version_of_a_file_that_broke_serves_on() -> anyhow::Resul
 async fn a_folder_that_is_broken_from_the_start_serves_what_is_whole() -> anyhow::Result<()> {
     let provider = Provider::start();
     let world = World::of(&provider)?;
-    world.write("broken.yaml", &SECOND.replace("candidates:", "candidate:"))?;
+    let broken = "apiVersion: pointsman.dev/v1alpha1\nkind: LLMProvider\nmetadata: {name: broken, namespace: shop}\n\
+                  spec: {type: OpenAI, model: []}\n";
+    world.write("broken.yaml", broken)?;
     let gateway = Gateway::start(&world).await?;
     gateway.wait_for_line("broken.yaml:").await?;
     assert_eq!(gateway.client.chat(&ask("auto", "hello")).await?.status, 200);
@@ -101,6 +103,28 @@ async fn a_budget_that_is_broken_from_the_start_is_not_served_around() -> anyhow
             anyhow::bail!("{limits} is held");
         };
         assert!(format!("{failed:#}").contains("Budget default/held would not be held"), "{failed:#}");
+    }
+    Ok(())
+}
+
+/// Else its rules and requirements would silently be nobody's, and every model would answer in its name.
+#[tokio::test]
+async fn a_policy_that_is_broken_from_the_start_is_not_served_around() -> anyhow::Result<()> {
+    let provider = Provider::start();
+    let world = World::of(&provider)?;
+    for broken in [
+        POLICY.replace("candidates:", "candidate:"),
+        POLICY.to_owned()
+            + "  rules: [{name: r, matches: [{text: {regex: \"(\"}}], action: {type: Reject, reject: {message: no}}}]\n",
+    ] {
+        world.write("policy.yaml", &broken)?;
+        let Err(failed) = Gateway::start(&world).await.map(drop) else {
+            anyhow::bail!("{broken} is obeyed");
+        };
+        assert!(
+            format!("{failed:#}").contains("RoutingPolicy shop/default would not be obeyed"),
+            "{failed:#}"
+        );
     }
     Ok(())
 }

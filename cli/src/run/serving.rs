@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::fmt::Write;
 use std::path::PathBuf;
 
+use anyhow::bail;
 use pointsman_config::entry::{Entry, State};
 use pointsman_config::provider::CredentialName;
 use pointsman_sidecar::{Credential, Secret, Update};
@@ -102,14 +103,25 @@ impl Loaded {
         }
     }
 
-    /// A budget that nobody would hold: its mistakes keep it from being served, and no good version of it is.
-    pub(crate) fn unheld_budget(&self) -> Option<&str> {
+    /// Fails where a Budget or a RoutingPolicy has mistakes and no good version of it is known: without it, money would be
+    /// spent that nobody meant to spend, or prompts go to models that nobody named.
+    pub(crate) fn ensure_nothing_is_served_around(&self) -> anyhow::Result<()> {
         let titles = self
             .problems
             .iter()
             .filter(|p| p.severity != Severity::Warning)
             .filter_map(|p| p.object.as_deref());
-        titles.filter(|title| title.starts_with("Budget ")).find(|title| !self.serves(title))
+        for title in titles.filter(|title| !self.serves(title)) {
+            let lost = match title.split(' ').next() {
+                Some("Budget") => "held",
+                Some("RoutingPolicy") => "obeyed",
+                _ => continue,
+            };
+            bail!(
+                "{title} would not be {lost}: it has mistakes (above), and no earlier version is known; mend it first"
+            );
+        }
+        Ok(())
     }
 
     fn serves(&self, title: &str) -> bool {

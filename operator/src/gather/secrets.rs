@@ -28,7 +28,7 @@ impl Grant {
     /// The command that gives it.
     fn command(&self, namespace: &str) -> String {
         format!(
-            "kubectl create rolebinding pointsman-secret-reader --namespace={namespace} \
+            "kubectl create rolebinding pointsman-secrets --namespace={namespace} \
              --clusterrole=pointsman-secret-reader --serviceaccount={}:{}",
             self.root_namespace, self.service_account
         )
