@@ -33,7 +33,7 @@ impl Cluster {
         api.apply_crds(&manifests.join("crds")).await?;
         api.apply_path(&manifests.join("rbac")).await?;
         let folder = tempfile::tempdir()?;
-        let grpc = format!("127.0.0.1:{}", free_port()?);
+        let grpc = format!("127.0.0.1:{}", pointsman_test_support::free_port()?);
         let operator = start_operator(&api, &grpc).await?;
         Ok(Self { api, provider: provider(), operator, grpc, folder })
     }
@@ -274,8 +274,4 @@ impl Sidecar {
 fn answer(response: http::Response<String>) -> anyhow::Result<Answer> {
     let (head, body) = response.into_parts();
     Ok(Answer { status: head.status.as_u16(), headers: head.headers, body })
-}
-
-fn free_port() -> anyhow::Result<u16> {
-    Ok(std::net::TcpListener::bind("127.0.0.1:0")?.local_addr()?.port())
 }

@@ -1,5 +1,6 @@
 //! Labels ask, the webhook adds, and whoever is left without a sidecar is told why.
 
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use anyhow::Context;
@@ -8,7 +9,7 @@ use k8s_openapi::api::core::v1::{ConfigMap, Pod};
 use kube::api::DeleteParams;
 use kube::{Api, ResourceExt};
 use pointsman_operator::OperatorConfig;
-use pointsman_test_support::{LONG, wait_for};
+use pointsman_test_support::{LONG, free_port, wait_for};
 use serde_json::{Value, json};
 
 use crate::fixture::{
@@ -81,7 +82,7 @@ async fn pods_of_the_cluster_and_of_the_operator_are_never_touched_whatever_thei
 #[tokio::test]
 async fn once_the_operator_is_ready_the_next_pod_is_injected() -> anyhow::Result<()> {
     let control_plane = cluster().await?;
-    let free = tokio::net::TcpListener::bind("127.0.0.1:0").await?.local_addr()?;
+    let free = SocketAddr::from(([127, 0, 0, 1], free_port()?));
     install_webhook(&control_plane, free, "Ignore").await?;
     let namespace = control_plane.create_namespace("soon").await?;
     let api: Api<Pod> = Api::namespaced(control_plane.new_client().await?, &namespace);

@@ -7,11 +7,13 @@
 pub mod certificates;
 pub mod control_plane;
 pub mod http;
+mod port;
 pub mod process;
 pub mod provider;
 mod skip;
 mod wait;
 mod watchdog;
 
+pub use port::free_port;
 pub use skip::{Skipped, skip};
 pub use wait::{LONG, wait_for};

@@ -1,6 +1,5 @@
 //! From nothing to an API server that answers.
 
-use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
@@ -11,7 +10,7 @@ use super::ControlPlane;
 use super::access::{client_from, write_kubeconfig};
 use crate::certificates::Authority;
 use crate::process::Process;
-use crate::{LONG, wait_for};
+use crate::{LONG, free_port, wait_for};
 
 const ATTEMPTS: usize = 3;
 
@@ -122,10 +121,6 @@ fn start_apiserver(programs: &Path, folder: &Path, store: &str, port: u16) -> an
     ];
     command.args(flags.map(|(name, value)| format!("--{name}={value}")));
     Process::start(&mut command)
-}
-
-fn free_port() -> anyhow::Result<u16> {
-    Ok(TcpListener::bind(("127.0.0.1", 0))?.local_addr()?.port())
 }
 
 async fn wait_until_ready(mut control_plane: ControlPlane) -> anyhow::Result<ControlPlane> {
