@@ -50,19 +50,17 @@ pub fn decisions(bench: &Path, limits: &Limits, folder: &Path) -> Result<[Gate; 
     }
     let (limit, tolerance) = (limits.decision_instructions, 1.0 + limits.decision_instructions_tolerance);
     Ok([
-        Gate {
-            name: "decide, 20 candidates, slowest optimizer, microseconds".to_owned(),
-            ours: microseconds,
-            bare: None,
-            limit: format!("<= {}", limits.decide_microseconds_at_20_candidates),
-            pass: microseconds <= limits.decide_microseconds_at_20_candidates,
-            detail: format!(
+        at_most(
+            "decide, 20 candidates, slowest optimizer, microseconds",
+            microseconds,
+            limits.decide_microseconds_at_20_candidates,
+            format!(
                 "{}, {} provider(s) a model; of {} cases",
                 slowest.optimizer,
                 slowest.providers,
                 all.len()
             ),
-        },
+        ),
         Gate {
             name: "admit and decide, 20 candidates, instructions".to_owned(),
             ours: most.0,
@@ -84,48 +82,43 @@ pub fn scores(bench: &Path, limits: &Limits) -> Result<[Gate; 4]> {
         tokenizer_kib,
         model_kib,
     } = said(bench)?;
-    let timed = |tokens: u32, ours: f64, limit: f64| Gate {
-        name: format!("score of a text of {tokens} tokens, microseconds"),
-        ours,
-        bare: None,
-        limit: format!("<= {limit}"),
-        pass: ours <= limit,
-        detail: "tokenizing included".to_owned(),
+    let timed = |tokens: u32, ours: f64, limit: f64| {
+        let name = format!("score of a text of {tokens} tokens, microseconds");
+        at_most(&name, ours, limit, "tokenizing included".to_owned())
     };
     Ok([
         timed(128, microseconds_at_128_tokens, limits.score_microseconds_at_128_tokens),
         timed(512, microseconds_at_512_tokens, limits.score_microseconds_at_512_tokens),
-        Gate {
-            name: "16,000 words reach a tier's 2,000 tokens, microseconds".to_owned(),
-            ours: length,
-            bare: None,
-            limit: format!("<= {}", limits.length_microseconds_at_2000_tokens),
-            pass: length <= limits.length_microseconds_at_2000_tokens,
-            detail: "counted where tiers go by length".to_owned(),
-        },
-        Gate {
-            name: "routing model in memory, MiB".to_owned(),
-            ours: model_kib / 1024.0,
-            bare: None,
-            limit: format!("<= {}", limits.routing_model_resident_mib),
-            pass: model_kib / 1024.0 <= limits.routing_model_resident_mib,
-            detail: format!("of it {:.1} to tokenize", tokenizer_kib / 1024.0),
-        },
+        at_most(
+            "16,000 words reach a tier's 2,000 tokens, microseconds",
+            length,
+            limits.length_microseconds_at_2000_tokens,
+            "counted where tiers go by length".to_owned(),
+        ),
+        at_most(
+            "routing model in memory, MiB",
+            model_kib / 1024.0,
+            limits.routing_model_resident_mib,
+            format!("of it {:.1} to tokenize", tokenizer_kib / 1024.0),
+        ),
     ])
 }
 
 /// What a proxy takes beyond another that scores nothing, for a text that it has scored before.
 pub fn kept_score(gates: &Gates<'_>) -> Result<Gate> {
     let [[plain, _], [scoring, _]] = gates.instructions_of([Kind::Pointsman, Kind::Scoring])?;
-    let (ours, limit) = (scoring - plain, gates.limits.kept_score_instructions);
-    Ok(Gate {
-        name: "score that was kept, instructions per request".to_owned(),
-        ours,
-        bare: None,
-        limit: format!("<= {limit:.0}"),
-        pass: ours <= limit,
-        detail: format!("{scoring:.0} with, {plain:.0} without a scorer"),
-    })
+    Ok(at_most(
+        "score that was kept, instructions per request",
+        scoring - plain,
+        gates.limits.kept_score_instructions,
+        format!("{scoring:.0} with, {plain:.0} without a scorer"),
+    ))
+}
+
+/// A figure that the bare proxy has not, held to a limit.
+fn at_most(name: &str, ours: f64, limit: f64, detail: String) -> Gate {
+    let (name, pass) = (name.to_owned(), ours <= limit);
+    Gate { name, ours, bare: None, limit: format!("<= {limit}"), pass, detail }
 }
 
 fn said<T: for<'a> Deserialize<'a>>(bench: &Path) -> Result<T> {

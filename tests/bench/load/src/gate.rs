@@ -348,7 +348,7 @@ pub fn figure_after(text: &str, label: &str) -> Result<u64> {
 
 #[cfg(test)]
 mod tests {
-    use super::{Calls, Threads, allocations, calls, figure_after};
+    use super::{Threads, allocations, calls, figure_after};
 
     #[test]
     fn counts_allocations_but_not_those_of_allocators_among_themselves() {
